@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The vector vocabulary for AVX2 + FMA: 8 lanes, masks are vectors of all-ones or all-zeros lanes. kernels/simd is
+ * written once over these names; see avx512/vec.h for the other set. Two vectors (VPP) make a panel row.
+ */
+#ifndef LK_VEC_H
+#define LK_VEC_H
+
+#include "avx2/transpose.h"
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { VL = 8, VPP = 2 };
+
+typedef __m256 vf;
+typedef __m256 vmask;
+typedef __m256i vi;
+
+static inline vf v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+static inline void v_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
+
+/* The first n lanes (n <= VL) set. */
+static inline vi v_lanes(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* The first n lanes from memory, the others +0; reads n floats. */
+static inline vf v_load_n(const float *p, size_t n)
+{
+    return _mm256_maskload_ps(p, v_lanes(n));
+}
+
+/* Writes n floats. */
+static inline void v_store_n(float *p, vf x, size_t n)
+{
+    _mm256_maskstore_ps(p, v_lanes(n), x);
+}
+
+/* The first n lanes of x, fill elsewhere. */
+static inline vf v_keep(vf x, size_t n, vf fill)
+{
+    return _mm256_blendv_ps(fill, x, _mm256_castsi256_ps(v_lanes(n)));
+}
+
+static inline vf v_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+static inline vf v_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+
+static inline vf v_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+static inline vf v_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vf v_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vf v_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+static inline vf v_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
+
+/* a * b + c */
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+/* -(a * b) + c */
+static inline vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+
+/* a > b ? a : b */
+static inline vf v_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+/* a < b ? a : b */
+static inline vf v_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+static inline vf v_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+/* The magnitude of a with the sign of b. */
+static inline vf v_copysign(vf a, vf b)
+{
+    const vf sign = _mm256_set1_ps(-0.0f);
+
+    return _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, b));
+}
+
+static inline vmask v_gt(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_GT_OQ);
+}
+
+static inline vmask v_eq(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
+}
+
+static inline vmask v_isnan(vf a)
+{
+    return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+}
+
+/* m ? a : b */
+static inline vf v_select(vmask m, vf a, vf b)
+{
+    return _mm256_blendv_ps(b, a, m);
+}
+
+/* m ? a : +0 */
+static inline vf v_and(vmask m, vf a)
+{
+    return _mm256_and_ps(m, a);
+}
+
+/* One bit for each lane. */
+static inline unsigned v_bits(vmask m)
+{
+    return (unsigned)_mm256_movemask_ps(m);
+}
+
+static inline vi v_as_int(vf a)
+{
+    return _mm256_castps_si256(a);
+}
+
+static inline vf v_as_float(vi a)
+{
+    return _mm256_castsi256_ps(a);
+}
+
+static inline vi vi_set1(int x)
+{
+    return _mm256_set1_epi32(x);
+}
+
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+static inline vi vi_sub(vi a, vi b)
+{
+    return _mm256_sub_epi32(a, b);
+}
+
+/* a << 23, and a >> 23 with its sign */
+static inline vi vi_shl23(vi a)
+{
+    return _mm256_slli_epi32(a, 23);
+}
+
+static inline vi vi_sar23(vi a)
+{
+    return _mm256_srai_epi32(a, 23);
+}
+
+static inline vf v_from_int(vi a)
+{
+    return _mm256_cvtepi32_ps(a);
+}
+
+/* VL bytes as floats. */
+static inline vf v_from_u8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+/* One row of a panel: 16 lanes. */
+typedef struct {
+    vf v[VPP];
+} vrow;
+
+/* Lane l takes lane l + 8, l + 4, l + 2, l + 1. */
+static inline float vrow_sum(vrow r)
+{
+    vf a = v_add(r.v[0], r.v[1]);
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
+static inline float vrow_max(vrow r)
+{
+    vf a = v_max(r.v[1], r.v[0]);
+    __m128 b = _mm_max_ps(_mm256_extractf128_ps(a, 1), _mm256_castps256_ps128(a));
+
+    b = _mm_max_ps(_mm_movehl_ps(b, b), b);
+    return _mm_cvtss_f32(_mm_max_ss(_mm_movehdup_ps(b), b));
+}
+
+#endif

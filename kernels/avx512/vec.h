@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The vector vocabulary for AVX-512 (F, VL, BW, DQ): 16 lanes, masks are mask registers. One vector is a panel row.
+ * Under LK_EMULATE_AVX512 (tests only) the intrinsics come from SIMDe, so that these kernels are checked on any machine.
+ */
+#ifndef LK_VEC_H
+#define LK_VEC_H
+
+#ifdef LK_EMULATE_AVX512
+#include "emulate_avx512.h"
+#else
+#include <immintrin.h>
+#endif
+
+#include "avx2/transpose.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { VL = 16, VPP = 1 };
+
+typedef __m512 vf;
+typedef __mmask16 vmask;
+typedef __m512i vi;
+
+static inline vf v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline void v_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+
+/* The first n lanes (n <= VL) set. */
+static inline vmask v_lanes(size_t n)
+{
+    return (vmask)((1u << n) - 1);
+}
+
+/* The first n lanes from memory, the others +0; reads n floats. */
+static inline vf v_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(v_lanes(n), p);
+}
+
+/* Writes n floats. */
+static inline void v_store_n(float *p, vf x, size_t n)
+{
+    _mm512_mask_storeu_ps(p, v_lanes(n), x);
+}
+
+/* The first n lanes of x, fill elsewhere. */
+static inline vf v_keep(vf x, size_t n, vf fill)
+{
+    return _mm512_mask_blend_ps(v_lanes(n), fill, x);
+}
+
+static inline vf v_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline vf v_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+
+static inline vf v_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline vf v_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline vf v_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vf v_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+static inline vf v_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+
+/* a * b + c */
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* -(a * b) + c */
+static inline vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+
+/* a > b ? a : b */
+static inline vf v_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+/* a < b ? a : b */
+static inline vf v_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+static inline vf v_abs(vf a)
+{
+    return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a);
+}
+
+/* The magnitude of a with the sign of b. */
+static inline vf v_copysign(vf a, vf b)
+{
+    const vf sign = _mm512_set1_ps(-0.0f);
+
+    return _mm512_or_ps(_mm512_andnot_ps(sign, a), _mm512_and_ps(sign, b));
+}
+
+static inline vmask v_gt(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+}
+
+static inline vmask v_eq(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+
+static inline vmask v_isnan(vf a)
+{
+    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+}
+
+/* m ? a : b */
+static inline vf v_select(vmask m, vf a, vf b)
+{
+    return _mm512_mask_blend_ps(m, b, a);
+}
+
+/* m ? a : +0 */
+static inline vf v_and(vmask m, vf a)
+{
+    return _mm512_maskz_mov_ps(m, a);
+}
+
+/* One bit for each lane. */
+static inline unsigned v_bits(vmask m)
+{
+    return m;
+}
+
+static inline vi v_as_int(vf a)
+{
+    return _mm512_castps_si512(a);
+}
+
+static inline vf v_as_float(vi a)
+{
+    return _mm512_castsi512_ps(a);
+}
+
+static inline vi vi_set1(int x)
+{
+    return _mm512_set1_epi32(x);
+}
+
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+
+static inline vi vi_sub(vi a, vi b)
+{
+    return _mm512_sub_epi32(a, b);
+}
+
+/* a << 23, and a >> 23 with its sign */
+static inline vi vi_shl23(vi a)
+{
+    return _mm512_slli_epi32(a, 23);
+}
+
+static inline vi vi_sar23(vi a)
+{
+    return _mm512_srai_epi32(a, 23);
+}
+
+static inline vf v_from_int(vi a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
+
+/* VL bytes as floats. */
+static inline vf v_from_u8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+
+/* One row of a panel: 16 lanes. */
+typedef struct {
+    vf v[VPP];
+} vrow;
+
+static inline __m256 vrow_low(vrow r)
+{
+    return _mm512_castps512_ps256(r.v[0]);
+}
+
+static inline __m256 vrow_high(vrow r)
+{
+    return _mm512_extractf32x8_ps(r.v[0], 1);
+}
+
+/* Lane l takes lane l + 8, l + 4, l + 2, l + 1. */
+static inline float vrow_sum(vrow r)
+{
+    __m256 a = _mm256_add_ps(vrow_low(r), vrow_high(r));
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
+static inline float vrow_max(vrow r)
+{
+    __m256 a = _mm256_max_ps(vrow_high(r), vrow_low(r));
+    __m128 b = _mm_max_ps(_mm256_extractf128_ps(a, 1), _mm256_castps256_ps128(a));
+
+    b = _mm_max_ps(_mm_movehl_ps(b, b), b);
+    return _mm_cvtss_f32(_mm_max_ss(_mm_movehdup_ps(b), b));
+}
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the reference kernels share: their name scheme, the exact fma, and scalar exp, log, expm1. Compiled twice: with
+ * LK_REF=ref (plain x86-64, an fma of our own) and LK_REF=ref_fma (-mfma); both give the same bits.
+ */
+#ifndef LK_REF_H
+#define LK_REF_H
+
+#include "kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LK_CAT2(a, b, c) a##b##_##c
+#define LK_CAT(a, b, c)  LK_CAT2(a, b, c)
+#define LK_FN(name)      LK_CAT(lk_, name, LK_REF)
+
+static inline uint32_t bits_of(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+static inline float float_of(uint32_t u)
+{
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/*
+ * a * b + c rounded once. Without hardware: the product of two floats is exact in double; the sum is rounded to odd by
+ * its exact error (Boldo and Melquiond 2008), so that the conversion to float rounds like one operation; MXCSR's FTZ and
+ * DAZ act in the conversions.
+ */
+static inline float fma_f32(float a, float b, float c)
+{
+#ifdef __FMA__
+    return __builtin_fmaf(a, b, c);
+#else
+    double p = (double)a * (double)b, d = (double)c, s = p + d, t = s - p, e = (p - (s - t)) + (d - t);
+    uint64_t u;
+
+    memcpy(&u, &s, sizeof u);
+    if ((u >> 52 & 0x7ff) != 0x7ff && e != 0.0 && !(u & 1)) {
+        u = (e > 0.0) == (s > 0.0) ? u + 1 : u - 1;
+        memcpy(&s, &u, sizeof s);
+    }
+    return (float)s;
+#endif
+}
+
+#define LN2_HI 0x1.62e4p-1f /* 15 bits: k * LN2_HI is exact for |k| < 512 */
+#define LN2_LO 0x1.7f7d1cp-20f
+
+/* x = k ln2 + r, |r| <= ln2 / 2; returns expm1(r), *t holds k in its low bits (1.5 * 2^23 + k). */
+static inline float exp_reduced(float x, float *t)
+{
+    float k, r, q;
+
+    *t = fma_f32(x, 0x1.715476p+0f, 0x1.8p23f);
+    k = *t - 0x1.8p23f;
+    r = fma_f32(k, -LN2_HI, x);
+    r = fma_f32(k, -LN2_LO, r);
+    q = 0x1.a0d2cep-13f;
+    q = fma_f32(q, r, 0x1.6e879cp-10f);
+    q = fma_f32(q, r, 0x1.11121p-7f);
+    q = fma_f32(q, r, 0x1.555382p-5f);
+    q = fma_f32(q, r, 0x1.555554p-3f);
+    q = fma_f32(q, r, 0.5f);
+    return fma_f32(q, r * r, r);
+}
+
+static inline float exp_f32(float x)
+{
+    float t, y;
+
+    if (x != x)
+        return x;
+    if (x > 0x1.62e42ep+6f)
+        return INFINITY;
+    if (x < -0x1.5d589ep+6f)
+        return 0.0f;
+    y = exp_reduced(x, &t) + 1.0f;
+    return float_of(bits_of(y) + (bits_of(t) << 23));
+}
+
+/* expm1 for 0 <= x <= 30. */
+static inline float expm1_f32(float x)
+{
+    float t, p = exp_reduced(x, &t), s = float_of((bits_of(t) << 23) + 0x3f800000u);
+
+    return fma_f32(s, p, s - 1.0f);
+}
+
+static inline float log_f32(float x)
+{
+    uint32_t u = bits_of(x);
+    int32_t e;
+    float f, k, z, p, y;
+
+    if (x != x || x < 0.0f)
+        return NAN;
+    if (x == 0.0f)
+        return -INFINITY;
+    if (x == INFINITY)
+        return x;
+    e = (int32_t)(u - 0x3f3504f3u) >> 23;
+    k = (float)e;
+    f = float_of(u - ((uint32_t)e << 23)) - 1.0f;
+    z = f * f;
+    p = 0x1.204376p-4f;
+    p = fma_f32(p, f, -0x1.d7a37p-4f);
+    p = fma_f32(p, f, 0x1.de4a34p-4f);
+    p = fma_f32(p, f, -0x1.fcba9ep-4f);
+    p = fma_f32(p, f, 0x1.23d37ep-3f);
+    p = fma_f32(p, f, -0x1.555ca0p-3f);
+    p = fma_f32(p, f, 0x1.999d58p-3f);
+    p = fma_f32(p, f, -0x1.fffff8p-3f);
+    p = fma_f32(p, f, 0x1.555554p-2f);
+    y = fma_f32(p * f, z, k * LN2_LO);
+    y = fma_f32(-0.5f, z, y);
+    return fma_f32(k, LN2_HI, f + y);
+}
+
+static inline float sigmoid_f32(float x)
+{
+    return 1.0f / (1.0f + exp_f32(-x));
+}
+
+static inline float tanh_f32(float x)
+{
+    float a = 2.0f * fabsf(x), e;
+
+    if (x != x)
+        return x;
+    e = expm1_f32(a > 20.0f ? 20.0f : a);
+    return copysignf(e / (e + 2.0f), x);
+}
+
+static inline float relu_f32(float x)
+{
+    return 0.0f > x ? 0.0f : x;
+}
+
+/* g times the derivative of act, from the activated value y. */
+static inline float act_bwd_f32(enum lk_act act, float y, float g)
+{
+    switch (act) {
+    case LK_ACT_RELU:
+        return y > 0.0f ? g : 0.0f;
+    case LK_ACT_SIGMOID:
+        return g * (y * (1.0f - y));
+    case LK_ACT_TANH:
+        return g * fma_f32(-y, y, 1.0f);
+    case LK_ACT_NONE:
+        break;
+    }
+    return g;
+}
+
+static inline float act_fwd_f32(enum lk_act act, float x)
+{
+    switch (act) {
+    case LK_ACT_RELU:
+        return relu_f32(x);
+    case LK_ACT_SIGMOID:
+        return sigmoid_f32(x);
+    case LK_ACT_TANH:
+        return tanh_f32(x);
+    case LK_ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+#define X(k) lk_##k##_fn LK_FN(k);
+LK_KERNELS(X)
+#undef X
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ * Kernels that look at whole rows: softmax, cross entropy, gather. */
+#include "ref/ref.h"
+
+enum { P = LK_PANEL };
+
+/* lane l takes lane l + 8, l + 4, l + 2, l + 1 */
+static float lanes_sum(float lane[P])
+{
+    for (size_t h = P / 2; h > 0; h /= 2)
+        for (size_t l = 0; l < h; l++)
+            lane[l] = lane[l] + lane[l + h];
+    return lane[0];
+}
+
+static float max_f32(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static float row_max(size_t N, const float *z, size_t ldz)
+{
+    float lane[P];
+
+    for (size_t l = 0; l < P; l++)
+        lane[l] = -INFINITY;
+    for (size_t n = 0; n < N; n++)
+        lane[n % P] = max_f32(z[n / P * ldz + n % P], lane[n % P]);
+    for (size_t h = P / 2; h > 0; h /= 2)
+        for (size_t l = 0; l < h; l++)
+            lane[l] = max_f32(lane[l + h], lane[l]);
+    return lane[0];
+}
+
+/* e[n] = exp(z[n] - max) into e; returns their sum. */
+static float row_exp(size_t N, const float *z, size_t ldz, float max, float *e, size_t lde)
+{
+    float lane[P] = {0};
+
+    for (size_t n = 0; n < N; n++) {
+        float x = exp_f32(z[n / P * ldz + n % P] - max);
+
+        e[n / P * lde + n % P] = x;
+        lane[n % P] = lane[n % P] + x;
+    }
+    return lanes_sum(lane);
+}
+
+static void zero_pad(size_t N, float *row, size_t ld)
+{
+    for (size_t n = N; n % P; n++)
+        row[n / P * ld + n % P] = 0.0f;
+}
+
+void LK_FN(softmax_fwd)(size_t M, size_t N, const float *Z, size_t ldz, float *Pr, size_t ldp)
+{
+    for (size_t m = 0; m < M; m++, Z += P, Pr += P) {
+        float s = row_exp(N, Z, ldz, row_max(N, Z, ldz), Pr, ldp);
+
+        for (size_t n = 0; n < N; n++)
+            Pr[n / P * ldp + n % P] = Pr[n / P * ldp + n % P] / s;
+        zero_pad(N, Pr, ldp);
+    }
+}
+
+void LK_FN(softmax_bwd)(size_t M, size_t N, const float *Pr, size_t ldp, const float *D, size_t ldd, float *DZ,
+                        size_t lddz)
+{
+    for (size_t m = 0; m < M; m++, Pr += P, D += P, DZ += P) {
+        float lane[P] = {0}, s;
+
+        for (size_t n = 0; n < N; n++)
+            lane[n % P] = fma_f32(Pr[n / P * ldp + n % P], D[n / P * ldd + n % P], lane[n % P]);
+        s = lanes_sum(lane);
+        for (size_t n = 0; n < N; n++)
+            DZ[n / P * lddz + n % P] = Pr[n / P * ldp + n % P] * (D[n / P * ldd + n % P] - s);
+        zero_pad(N, DZ, lddz);
+    }
+}
+
+void LK_FN(softmax_xent)(size_t M, size_t N, const float *Z, size_t ldz, const uint8_t *label, float scale, float *D,
+                         size_t ldd, float *loss, uint8_t *hit)
+{
+    for (size_t m = 0; m < M; m++, Z += P) {
+        size_t t = label[m], n = 0;
+        float max = row_max(N, Z, ldz), zt = Z[t / P * ldz + t % P], e[256], s;
+
+        while (n < t && !(Z[n / P * ldz + n % P] == max))
+            n++;
+        hit[m] = n == t && zt == max;
+        s = row_exp(N, Z, ldz, max, e, P);
+        loss[m] = log_f32(s) - (zt - max);
+        for (n = 0; D && n < N; n++)
+            D[n / P * ldd + m * P + n % P] = (e[n] / s - (n == t ? 1.0f : 0.0f)) * scale;
+        if (D)
+            zero_pad(N, D + m * P, ldd);
+    }
+}
+
+void LK_FN(gather_u8)(size_t M, size_t K, const uint8_t *src, size_t lds, const uint32_t *index, float scale, float *X,
+                      size_t ldx)
+{
+    for (size_t m = 0; m < M; m++) {
+        const uint8_t *row = src + index[m] * lds;
+
+        for (size_t k = 0; k < lk_panels(K) * P; k++)
+            X[k / P * ldx + m * P + k % P] = k < K ? (float)row[k] * scale : 0.0f;
+    }
+}

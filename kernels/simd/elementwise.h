@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ * Elementwise kernels over n floats: whole vectors, then one masked tail. */
+#ifndef LK_SIMD_ELEMENTWISE_H
+#define LK_SIMD_ELEMENTWISE_H
+
+#include "simd/math.h"
+
+#define LK_MAP1(name, op)                                                                                              \
+    static void name(size_t n, const float *x, float *y)                                                              \
+    {                                                                                                                  \
+        size_t i = 0;                                                                                                  \
+                                                                                                                       \
+        for (; i + VL <= n; i += VL)                                                                                   \
+            v_store(y + i, op(v_load(x + i)));                                                                         \
+        if (i < n)                                                                                                     \
+            v_store_n(y + i, op(v_load_n(x + i, n - i)), n - i);                                                       \
+    }
+
+#define LK_MAP2(name, op)                                                                                              \
+    static void name(size_t n, const float *a, const float *b, float *y)                                              \
+    {                                                                                                                  \
+        size_t i = 0;                                                                                                  \
+                                                                                                                       \
+        for (; i + VL <= n; i += VL)                                                                                   \
+            v_store(y + i, op(v_load(a + i), v_load(b + i)));                                                          \
+        if (i < n)                                                                                                     \
+            v_store_n(y + i, op(v_load_n(a + i, n - i), v_load_n(b + i, n - i)), n - i);                               \
+    }
+
+LK_MAP1(relu_fwd, v_relu)
+LK_MAP1(sigmoid_fwd, v_sigmoid)
+LK_MAP1(tanh_fwd, v_tanh)
+LK_MAP1(exp_map, v_exp)
+LK_MAP1(log_map, v_log)
+LK_MAP2(relu_bwd, v_relu_bwd)
+LK_MAP2(sigmoid_bwd, v_sigmoid_bwd)
+LK_MAP2(tanh_bwd, v_tanh_bwd)
+LK_MAP2(add, v_add)
+
+static inline vf sgd_one(vf grad, vf *w, vf *m, const struct lk_sgd *p)
+{
+    const vf mu = v_set1(p->momentum);
+    vf g = v_fma(v_set1(p->weight_decay), *w, grad), d;
+
+    *m = v_fma(mu, *m, g);
+    d = p->nesterov ? v_fma(mu, *m, g) : *m;
+    *w = v_fma(v_set1(-p->lr), d, *w);
+    return *w;
+}
+
+static void sgd(size_t n, const float *grad, float *w, float *m, const struct lk_sgd *p)
+{
+    size_t i = 0;
+
+    for (; i + VL <= n; i += VL) {
+        vf wv = v_load(w + i), mv = v_load(m + i);
+
+        sgd_one(v_load(grad + i), &wv, &mv, p);
+        v_store(w + i, wv);
+        v_store(m + i, mv);
+    }
+    if (i < n) {
+        vf wv = v_load_n(w + i, n - i), mv = v_load_n(m + i, n - i);
+
+        sgd_one(v_load_n(grad + i, n - i), &wv, &mv, p);
+        v_store_n(w + i, wv, n - i);
+        v_store_n(m + i, mv, n - i);
+    }
+}
+
+static inline void adam_one(vf grad, vf *w, vf *m, vf *v, const struct lk_adam *p)
+{
+    vf x = v_mul(*w, v_set1(p->decay)), g = v_fma(v_set1(p->weight_decay), x, grad), d;
+
+    *m = v_fma(v_set1(p->beta1c), v_sub(g, *m), *m);
+    *v = v_fma(v_set1(p->beta2c), v_mul(g, g), v_mul(v_set1(p->beta2), *v));
+    d = v_fma(v_sqrt(*v), v_set1(p->rbias2), v_set1(p->eps));
+    *w = v_fma(v_set1(-p->step), v_div(*m, d), x);
+}
+
+static void adam(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *p)
+{
+    size_t i = 0;
+
+    for (; i + VL <= n; i += VL) {
+        vf wv = v_load(w + i), mv = v_load(m + i), vv = v_load(v + i);
+
+        adam_one(v_load(grad + i), &wv, &mv, &vv, p);
+        v_store(w + i, wv);
+        v_store(m + i, mv);
+        v_store(v + i, vv);
+    }
+    if (i < n) {
+        vf wv = v_load_n(w + i, n - i), mv = v_load_n(m + i, n - i), vv = v_load_n(v + i, n - i);
+
+        adam_one(v_load_n(grad + i, n - i), &wv, &mv, &vv, p);
+        v_store_n(w + i, wv, n - i);
+        v_store_n(m + i, mv, n - i);
+        v_store_n(v + i, vv, n - i);
+    }
+}
+
+/* Twelve named chains: enough to hide the latency on every core, few enough for 16 registers. */
+static double peak_fma(size_t n)
+{
+    const vf half = v_set1(0.5f), one = v_set1(1.0f);
+    vf a = one, b = one, c = one, d = one, e = one, f = one, g = one, h = one, i = one, j = one, k = one, l = one;
+
+    for (size_t r = 0; r < n; r++) {
+#define LK_STEP(x)                                                                                                     \
+    x = v_fma(x, half, one);                                                                                           \
+    __asm__ volatile("" : "+" LK_VREG(x))
+        LK_STEP(a);
+        LK_STEP(b);
+        LK_STEP(c);
+        LK_STEP(d);
+        LK_STEP(e);
+        LK_STEP(f);
+        LK_STEP(g);
+        LK_STEP(h);
+        LK_STEP(i);
+        LK_STEP(j);
+        LK_STEP(k);
+        LK_STEP(l);
+#undef LK_STEP
+    }
+    return 2.0 * 12.0 * VL * (double)n;
+}
+
+#endif

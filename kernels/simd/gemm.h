@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Matrix products on panels. Parameters, set by the including <isa>.c:
+ *   LK_MR      rows of a register tile of gemm_fwd and gemm_dx
+ *   LK_MR_DW   rows of a tile of gemm_dw (at most 16)
+ *   LK_HEIGHTS(X), LK_HEIGHTS_DW(X)  X(1) .. X(LK_MR), X(1) .. X(LK_MR_DW)
+ *   LK_KB_DW   samples of gemm_dw per pass over the tiles, so that the strips of a pass stay in L1
+ * A tile is MR rows x NV = 2 vectors of chains in registers. Each k loads NV vectors of the right operand and broadcasts MR
+ * elements of the left one. Row counts are equalised over tiles, so no tile is much lower than the others.
+ */
+#ifndef LK_SIMD_GEMM_H
+#define LK_SIMD_GEMM_H
+
+#include "simd/math.h"
+
+#ifdef __clang__
+#define LK_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define LK_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define LK_INLINE static inline __attribute__((always_inline))
+
+enum { NV = 2, P = LK_PANEL, NR = NV * VL };
+
+/* One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. C[m][n] at c + m * P. */
+struct product {
+    size_t M, N, K, run, lda, ldb, ldc;
+    const float *a, *b;
+    float *c;
+    const float *bias; /* chain start, or NULL */
+    const float *y;    /* activated values for a derivative, panels, ldy */
+    size_t ldy;
+    enum lk_act act;
+    int from_c; /* chains start from C */
+};
+
+/* Vector j of a tile: VPP vectors to a panel, panels ld apart. */
+LK_INLINE size_t vector_at(int j, size_t ld)
+{
+    return (size_t)(j / VPP) * ld + (size_t)(j % VPP) * VL;
+}
+
+/* The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. */
+LK_INLINE void chains(const int mr, const int nv, const size_t ars, const size_t acs, const struct product *g,
+                      const float *a, const float *b, vf acc[LK_MR][NV])
+{
+    const size_t ldb = g->ldb, lda = g->lda, run = g->run;
+
+    for (size_t left = g->K; left;) {
+        size_t n = left < run ? left : run;
+        const float *ak = a;
+
+        left -= n;
+        a += lda;
+        do {
+            vf bv[NV];
+
+            LK_UNROLL for (int j = 0; j < nv; j++) bv[j] = v_load(b + vector_at(j, ldb));
+            LK_UNROLL for (int i = 0; i < mr; i++)
+            {
+                vf x = v_set1(ak[(size_t)i * ars]);
+
+                LK_UNROLL for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, bv[j], acc[i][j]);
+            }
+            ak += acs;
+            b += P;
+        } while (--n);
+    }
+}
+
+/* Chain + 0, times the derivative of the activation for gemm_dx. */
+LK_INLINE vf finish(const int backward, enum lk_act act, vf x, const float *y)
+{
+    x = v_add(x, v_zero());
+    if (!backward) /* sigmoid and tanh forward: second pass over the stored tile */
+        return act == LK_ACT_RELU ? v_relu(x) : x;
+    if (act == LK_ACT_RELU)
+        return v_relu_bwd(v_load(y), x);
+    if (act == LK_ACT_SIGMOID)
+        return v_sigmoid_bwd(v_load(y), x);
+    if (act == LK_ACT_TANH)
+        return v_tanh_bwd(v_load(y), x);
+    return x;
+}
+
+/* Store a tile whose last vector may hold fewer than VL columns: pad columns become +0. cols: valid columns of the tile. */
+LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act, const struct product *g,
+                          vf acc[LK_MR][NV], float *c, const float *y, size_t cols)
+{
+    LK_UNROLL for (int i = 0; i < mr; i++)
+    {
+        LK_UNROLL for (int j = 0; j < nv; j++)
+        {
+            size_t at = (size_t)i * P, rest = cols - (size_t)j * VL;
+            vf x = finish(backward, act, acc[i][j], y + at + vector_at(j, g->ldy));
+
+            if (j == nv - 1 && rest < VL)
+                x = v_keep(x, rest, v_zero());
+            v_store(c + at + vector_at(j, g->ldc), x);
+        }
+        if (nv % VPP)
+            v_store(c + (size_t)i * P + vector_at(nv, g->ldc), v_zero());
+    }
+}
+
+/* Sigmoid or tanh over a stored tile. */
+static inline void activate_tile(size_t mr, int nv, const struct product *g, float *c, size_t cols)
+{
+    for (int j = 0; j < nv; j++)
+        for (size_t i = 0; i < mr; i++) {
+            float *p = c + i * P + vector_at(j, g->ldc);
+            size_t rest = cols - (size_t)j * VL;
+            vf x = g->act == LK_ACT_SIGMOID ? v_sigmoid(v_load(p)) : v_tanh(v_load(p));
+
+            v_store(p, rest < VL ? v_keep(x, rest, v_zero()) : x);
+        }
+}
+
+/* One tile: start, chains, epilogue. m is its first row, n its first column. */
+LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t ars, const size_t acs,
+                    const struct product *g, const float *a, size_t m, size_t n)
+{
+    vf acc[LK_MR][NV];
+    const size_t panel = n / P, cols = g->N - n;
+    float *c = g->c + panel * g->ldc + m * P + n % P;
+    const float *y = g->y + panel * g->ldy + m * P + n % P;
+
+    LK_UNROLL for (int j = 0; j < nv; j++)
+    {
+        size_t rest = cols - (size_t)j * VL;
+        vf start = v_zero();
+
+        if (g->bias)
+            start = rest < VL ? v_load_n(g->bias + n + (size_t)j * VL, rest) : v_load(g->bias + n + (size_t)j * VL);
+        LK_UNROLL for (int i = 0; i < mr; i++)
+            acc[i][j] = g->from_c ? v_load(c + (size_t)i * P + vector_at(j, g->ldc)) : start;
+    }
+    chains(mr, nv, ars, acs, g, a, g->b + panel * g->ldb + n % P, acc);
+    if (backward && g->act == LK_ACT_RELU)
+        store_tile(mr, nv, 1, LK_ACT_RELU, g, acc, c, y, cols);
+    else if (backward && g->act != LK_ACT_NONE)
+        store_tile(mr, nv, 1, g->act, g, acc, c, y, cols);
+    else if (g->act == LK_ACT_RELU)
+        store_tile(mr, nv, 0, LK_ACT_RELU, g, acc, c, y, cols);
+    else
+        store_tile(mr, nv, 0, LK_ACT_NONE, g, acc, c, y, cols);
+    if (!backward && (g->act == LK_ACT_SIGMOID || g->act == LK_ACT_TANH))
+        activate_tile((size_t)mr, nv, g, c, cols);
+}
+
+/* Columns of a tile that starts at column n: a whole tile of NV vectors, or what is left of N. */
+LK_INLINE int vectors_at(size_t N, size_t n)
+{
+    return N - n > VL ? NV : 1;
+}
+
+#define LK_TILE(mr, backward, ars, acs)                                                                                \
+    case mr:                                                                                                           \
+        if (nv == NV)                                                                                                  \
+            tile(mr, NV, backward, ars, acs, g, a, m, n);                                                              \
+        else                                                                                                           \
+            tile(mr, 1, backward, ars, acs, g, a, m, n);                                                               \
+        break;
+
+#define LK_TILE_FWD(mr) LK_TILE(mr, 0, P, 1)
+#define LK_TILE_DX(mr)  LK_TILE(mr, 1, P, 1)
+#define LK_TILE_DW(mr)  LK_TILE(mr, 0, 1, P)
+
+static void tile_fwd(size_t mr, int nv, const struct product *g, const float *a, size_t m, size_t n)
+{
+    switch (mr) {
+        LK_HEIGHTS(LK_TILE_FWD)
+    }
+}
+
+static void tile_dx(size_t mr, int nv, const struct product *g, const float *a, size_t m, size_t n)
+{
+    switch (mr) {
+        LK_HEIGHTS(LK_TILE_DX)
+    }
+}
+
+static void tile_dw(size_t mr, int nv, const struct product *g, const float *a, size_t m, size_t n)
+{
+    switch (mr) {
+        LK_HEIGHTS_DW(LK_TILE_DW)
+    }
+}
+
+/* All tiles of forward or data gradient: a column strip of the weights stays in L2 while the rows pass by. */
+LK_INLINE void all_tiles(const struct product *g,
+                         void (*one)(size_t, int, const struct product *, const float *, size_t, size_t))
+{
+    const size_t tiles = (g->M + LK_MR - 1) / LK_MR;
+
+    for (size_t n = 0; n < g->N; n += NR) {
+        for (size_t t = 0, m = 0; t < tiles; t++) {
+            size_t mr = (g->M - m + tiles - t - 1) / (tiles - t);
+
+            one(mr, vectors_at(g->N, n), g, g->a + m * P, m, n);
+            m += mr;
+        }
+    }
+}
+
+static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, const float *W, const float *bias,
+                     float *Y, size_t ldy, enum lk_act act)
+{
+    const struct product g = {.M = M, .N = N, .K = K, .run = P, .lda = lda, .ldb = K * P, .ldc = ldy, .a = A, .b = W,
+                              .c = Y, .bias = bias, .y = Y, .ldy = ldy, .act = act};
+
+    all_tiles(&g, tile_fwd);
+}
+
+static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, const float *WT, const float *Y,
+                    size_t ldy, enum lk_act act, float *DX, size_t lddx)
+{
+    const struct product g = {.M = M, .N = N, .K = K, .run = P, .lda = ldd, .ldb = K * P, .ldc = lddx, .a = D, .b = WT,
+                              .c = DX, .y = act == LK_ACT_NONE ? DX : Y, .ldy = act == LK_ACT_NONE ? lddx : ldy,
+                              .act = act};
+
+    all_tiles(&g, tile_dx);
+}
+
+/* Column sums of nv vectors over K rows, continued from db. */
+LK_INLINE void column_sums(const int nv, size_t K, const float *d, size_t ldd, float *db, int first)
+{
+    vf acc[8];
+
+    LK_UNROLL for (int j = 0; j < nv; j++) acc[j] = first ? v_zero() : v_load(db + (size_t)j * VL);
+    for (size_t k = 0; k < K; k++) {
+        LK_UNROLL for (int j = 0; j < nv; j++) acc[j] = v_add(acc[j], v_load(d + k * P + vector_at(j, ldd)));
+    }
+    LK_UNROLL for (int j = 0; j < nv; j++) v_store(db + (size_t)j * VL, v_add(acc[j], v_zero()));
+}
+
+static void bias_gradient(size_t N, size_t K, const float *D, size_t ldd, float *db, int first)
+{
+    const size_t panels = lk_panels(N);
+    size_t p = 0;
+
+    for (; p + 8 / VPP <= panels; p += 8 / VPP)
+        column_sums(8, K, D + p * ldd, ldd, db + p * P, first);
+    for (; p < panels; p++)
+        column_sums(VPP, K, D + p * ldd, ldd, db + p * P, first);
+    for (size_t n = N; n < panels * P; n++)
+        db[n] = 0.0f;
+}
+
+static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd, float *G,
+                    size_t ldg, float *db, int first)
+{
+    size_t k = 0;
+
+    do {
+        const size_t kb = K - k < LK_KB_DW ? K - k : LK_KB_DW;
+        struct product g = {.M = M, .N = N, .K = kb, .run = kb, .ldb = ldd, .ldc = ldg, .b = D + k * P, .c = G, .y = G,
+                            .ldy = ldg, .from_c = !first || k > 0};
+
+        for (size_t n = 0; n < N; n += NR)
+            for (size_t m = 0; m < M; m += P) {
+                const size_t rows = M - m < P ? M - m : P, tiles = (rows + LK_MR_DW - 1) / LK_MR_DW;
+
+                for (size_t t = 0, i = 0; t < tiles; t++) {
+                    size_t mr = (rows - i + tiles - t - 1) / (tiles - t);
+
+                    tile_dw(mr, vectors_at(N, n), &g, X + m / P * ldx + k * P + i, m + i, n);
+                    i += mr;
+                }
+            }
+        k += kb;
+    } while (k < K);
+    if (db)
+        bias_gradient(N, K, D, ldd, db, first);
+}
+
+static void transpose(size_t M, size_t N, const float *W, size_t ldw, float *WT, size_t ldwt)
+{
+    for (size_t m = 0; m < M; m += P)
+        for (size_t n = 0; n < N; n += P) {
+            const float *src = W + n / P * ldw + m * P;
+            float *dst = WT + m / P * ldwt + n * P;
+
+            if (M - m >= P && N - n >= P) {
+                transpose16(src, dst);
+                continue;
+            }
+            for (size_t c = 0; c < P && c < N - n; c++)
+                for (size_t r = 0; r < P; r++)
+                    dst[c * P + r] = r < M - m ? src[r * P + c] : 0.0f;
+        }
+}
+
+#endif

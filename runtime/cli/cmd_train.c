@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ * lockstep train: open, check, train with progress on stderr and epoch lines on stdout, save, digest. */
+#include "cli/args.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CLASSES = 10 }; /* labels of both data forms are digits */
+
+struct run {
+    const struct cli *cli;
+    struct lockstep_data *train, *test;
+    struct lockstep_model *model;
+    FILE *metrics;
+    bool terminal; /* stderr is one: redraw a progress line */
+};
+
+static volatile sig_atomic_t stop; /* the signal that asked to stop */
+
+/* The first signal ends the training after the batch, a second one the program. */
+static void on_signal(int number)
+{
+    if (stop) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    stop = number;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void show_progress(void *user, const struct lockstep_progress *p)
+{
+    double rate = p->seconds > 0 ? (double)p->row / p->seconds : 0;
+    size_t left = p->rows - p->row + (p->epochs - p->epoch) * p->rows;
+    unsigned long eta = rate > 0 ? (unsigned long)((double)left / rate + 0.5) : 0;
+
+    (void)user;
+    fprintf(stderr,
+            "\repoch %zu/%zu %3.0f%%  loss %.4f  %.0f samples/s  %.1f GFLOP/s, %.0f%% of peak  ETA %lu:%02lu\033[K",
+            p->epoch, p->epochs, 100 * (double)p->row / (double)p->rows, p->loss, rate, p->gflops,
+            p->peak_gflops > 0 ? 100 * p->gflops / p->peak_gflops : 0, eta / 60, eta % 60);
+}
+
+/* `"name":value` with so many digits; JSON has no inf and no nan. */
+static void put_number(FILE *f, const char *name, double value, int digits)
+{
+    if (isfinite(value))
+        fprintf(f, ",\"%s\":%.*g", name, digits, value);
+    else
+        fprintf(f, ",\"%s\":null", name);
+}
+
+static void put_metrics(FILE *f, const struct lockstep_epoch *e)
+{
+    enum { EXACT = 17, TIMING = 6 };
+
+    fprintf(f, "{\"epoch\":%zu", e->epoch);
+    put_number(f, "train_loss", e->train_loss, EXACT);
+    put_number(f, "test_loss", e->test_loss, EXACT);
+    put_number(f, "test_accuracy", e->test_accuracy, EXACT);
+    put_number(f, "seconds", e->seconds, TIMING);
+    put_number(f, "eval_seconds", e->eval_seconds, TIMING);
+    put_number(f, "samples_per_second", e->samples_per_second, TIMING);
+    put_number(f, "gflops", e->gflops, TIMING);
+    put_number(f, "peak_share", e->peak_share, TIMING);
+    fputs("}\n", f);
+    fflush(f);
+}
+
+static void end_epoch(void *user, const struct lockstep_epoch *e)
+{
+    struct run *run = user;
+
+    if (run->terminal)
+        fputs("\r\033[K", stderr);
+    printf("epoch %zu train_loss %.6f test_loss %.6f test_accuracy %.6f seconds %.3f\n", e->epoch, e->train_loss,
+           e->test_loss, e->test_accuracy, e->seconds);
+    fflush(stdout);
+    if (run->metrics)
+        put_metrics(run->metrics, e);
+}
+
+/* Options that do not go together. */
+static enum lockstep_status check_options(const struct cli *cli, struct lockstep_error *err)
+{
+    const struct lockstep_recipe *r = &cli->recipe;
+
+    if (strcmp(r->optimizer, "sgd") && (r->momentum > 0 || r->nesterov))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--%s: expected --optimizer sgd, got %s",
+                       r->nesterov ? "nesterov" : "momentum", r->optimizer);
+    if (r->nesterov && !(r->momentum > 0))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--nesterov: expected a --momentum above 0, got 0");
+    if (cli->save && cli->metrics && !strcmp(cli->save, cli->metrics))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--metrics %.200s: is also the file of --save", cli->metrics);
+    if (cli->save && !strcmp(cli->save, cli->model))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--save %.200s: is also the file of --model", cli->save);
+    return LOCKSTEP_OK;
+}
+
+/* Recipe and instruction set, tried on a model of two weights before any data is read. */
+static enum lockstep_status check_recipe(const struct cli *cli, unsigned *default_threads, struct lockstep_error *err)
+{
+    struct lockstep_options options = {.isa = cli->options.isa, .reduce = cli->options.reduce};
+    struct lockstep_model *model;
+    enum lockstep_status status =
+        lockstep_model_new("flatten | linear(2)", 1, 1, 2, &cli->recipe, &options, &model, err);
+
+    if (!status)
+        *default_threads = lockstep_model_threads(model);
+    lockstep_model_free(model);
+    return status;
+}
+
+/* Everything that can be wrong is found here, the quick checks first: the test part is small and gives the shape. */
+static enum lockstep_status prepare(struct run *run, unsigned *default_threads, struct lockstep_error *err)
+{
+    const struct cli *cli = run->cli;
+    enum lockstep_status status;
+    size_t channels, length;
+
+    if ((status = check_options(cli, err)) || (status = check_recipe(cli, default_threads, err)) ||
+        (status = lockstep_data_open(cli->data, LOCKSTEP_TEST, &cli->options, &run->test, err)))
+        return status;
+    lockstep_data_shape(run->test, &channels, &length);
+    if ((status = lockstep_model_new(cli->model, channels, length, CLASSES, &cli->recipe, &cli->options, &run->model,
+                                     err)) ||
+        (cli->save && (status = lockstep_save_check(cli->save, err))) ||
+        (status = lockstep_data_open(cli->data, LOCKSTEP_TRAIN, &cli->options, &run->train, err)))
+        return status;
+    if (cli->recipe.batch > lockstep_data_rows(run->train))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--batch %zu: expected at most the %zu rows of %.200s", cli->recipe.batch,
+                       lockstep_data_rows(run->train), cli->data);
+    if (cli->metrics && !(run->metrics = fopen(cli->metrics, "we")))
+        return ls_fail(err, LOCKSTEP_E_OUTPUT, "%.200s: cannot be opened for writing: %s", cli->metrics,
+                       strerror(errno));
+    return LOCKSTEP_OK;
+}
+
+static void print_start(const struct run *run, unsigned default_threads)
+{
+    const struct cli *cli = run->cli;
+    unsigned threads = lockstep_model_threads(run->model);
+
+    if (threads > default_threads)
+        fprintf(stderr, "lockstep: warning: %u threads on %u CPUs: the same result, but slower\n", threads,
+                default_threads);
+    fprintf(stderr, "model %.*s%s, %zu parameters; data %s, %zu + %zu rows; isa %s, threads %u, shards %u, reduce %s\n",
+            (int)strcspn(cli->model, "\n"), cli->model, strchr(cli->model, '\n') ? "..." : "",
+            lockstep_model_parameters(run->model), cli->data, lockstep_data_rows(run->train),
+            lockstep_data_rows(run->test), lockstep_model_isa(run->model), threads, lockstep_model_shards(run->model),
+            lockstep_model_reduce(run->model));
+}
+
+static enum lockstep_status train(struct run *run, struct lockstep_error *err)
+{
+    struct lockstep_events events = {.user = run, .epoch = end_epoch, .stop = &stop};
+    enum lockstep_status status;
+    char digest[33];
+
+    run->terminal = isatty(STDERR_FILENO);
+    events.progress = run->terminal ? show_progress : NULL;
+    status = lockstep_train(run->model, run->train, run->test, &events, err);
+    if (run->terminal)
+        fputs("\r\033[K", stderr);
+    if (status || (run->cli->save && (status = lockstep_model_save(run->model, run->cli->save, err))))
+        return status;
+    lockstep_model_digest(run->model, digest);
+    printf("digest %s\n", digest);
+    return LOCKSTEP_OK;
+}
+
+static enum lockstep_status close_metrics(struct run *run, struct lockstep_error *err)
+{
+    bool failed = run->metrics && ferror(run->metrics);
+
+    if (run->metrics && (fclose(run->metrics) || failed))
+        return ls_fail(err, LOCKSTEP_E_OUTPUT, "%.200s: the metrics could not be written", run->cli->metrics);
+    return LOCKSTEP_OK;
+}
+
+enum lockstep_status cmd_train(const struct cli *cli, struct lockstep_error *err)
+{
+    struct run run = {.cli = cli};
+    unsigned default_threads = 0;
+    enum lockstep_status status = prepare(&run, &default_threads, err);
+
+    if (!status) {
+        print_start(&run, default_threads);
+        catch_signals();
+        status = train(&run, err);
+    }
+    if (!status)
+        status = close_metrics(&run, err);
+    lockstep_model_free(run.model);
+    lockstep_data_free(run.train);
+    lockstep_data_free(run.test);
+    if (!status && stop) {
+        fflush(stdout);
+        signal(stop, SIG_DFL);
+        raise(stop);
+    }
+    return status;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ * The team: one OpenMP parallel region, our own barrier, spans. The only OpenMP outside train/. */
+#ifndef LS_TEAM_H
+#define LS_TEAM_H
+
+#include "core/status.h"
+#include "cpu.h"
+
+struct ls_barrier;
+
+/* One worker of a running team. */
+struct ls_worker {
+    unsigned t, T; /* this worker, team size: 0 <= t < T */
+    struct ls_barrier *barrier;
+    unsigned phase;      /* barriers passed */
+    unsigned host_fpenv; /* the caller's, for lk_fpenv_leave around calls into its code */
+};
+
+typedef void ls_work_fn(void *arg, struct ls_worker *w);
+
+/*
+ * Run fn(arg, worker) on `threads` workers in one parallel region, with FTZ, DAZ and round to nearest set in each and
+ * restored afterwards. The system may give fewer threads: fn must use w->T. Not re-entrant from inside fn.
+ */
+void ls_team_run(unsigned threads, ls_work_fn *fn, void *arg);
+
+/* Meet all workers: everything written before is visible after. Spins about 20 us, then sleeps in a futex. */
+void ls_barrier_wait(struct ls_worker *w);
+
+/* Part i of n things cut into `parts` contiguous spans of almost equal length: [*first, *end). */
+static inline void ls_span(size_t n, size_t parts, size_t i, size_t *first, size_t *end)
+{
+    size_t q = n / parts, r = n % parts;
+    *first = i * q + (i < r ? i : r);
+    *end = *first + q + (i < r);
+}
+
+/* CPUs online, allowed by the affinity mask, and by the cgroup (0: no quota). */
+unsigned ls_cpus_online(void);
+unsigned ls_cpus_affinity(void);
+double ls_cpus_quota(void);
+
+/* Threads to use when nothing is asked for: min(affinity, ceil(quota)), at least 1. */
+unsigned ls_threads_default(void);
+
+/* Nanoseconds on the monotonic clock. */
+uint64_t ls_now(void);
+
+#endif

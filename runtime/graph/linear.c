@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * linear(out_features, bias=true): y = x W + b on the last, flat dimension; saved as PyTorch's weight (O, I) and bias
+ * (O). */
+#include "graph/graph.h"
+
+enum { OUT, BIAS };
+enum { WEIGHT_PARAM, BIAS_PARAM };
+
+static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
+{
+    const struct ls_node *x = n->input[0];
+
+    if (x->shape.rank != 1)
+        return ls_node_fail(n, err, "linear: expected a flat value, got (%zu, %zu) (put flatten before it)",
+                            x->shape.dim[0], x->shape.dim[1]);
+    n->shape = (struct ls_shape){1, {n->attr[OUT]}};
+    n->param[WEIGHT_PARAM] = (struct ls_param){.name = "weight", .rows = x->features, .cols = n->attr[OUT], .rank = 2};
+    n->param[BIAS_PARAM] =
+        (struct ls_param){.name = "bias", .rows = 1, .cols = n->attr[OUT], .rank = 1, .zero_init = true};
+    n->n_params = n->attr[BIAS] ? 2 : 1;
+    n->flops = 2 * x->features * n->attr[OUT];
+    return LOCKSTEP_OK;
+}
+
+static void forward(const struct ls_node *n, const struct ls_context *c)
+{
+    const struct ls_node *x = n->input[0];
+
+    c->k->gemm_fwd(c->rows, n->features, x->features, ls_rows(c, x->y), x->y.ld, ls_param_at(c->w, n, WEIGHT_PARAM),
+                   n->n_params > 1 ? ls_param_at(c->w, n, BIAS_PARAM) : NULL, ls_rows(c, n->y), n->y.ld, n->act);
+}
+
+static void backward(const struct ls_node *n, const struct ls_context *c)
+{
+    const struct ls_node *x = n->input[0];
+
+    c->k->gemm_dx(c->rows, x->features, n->features, ls_rows(c, n->d), n->d.ld, c->wt + n->wt_offset, ls_rows(c, x->y),
+                  x->y.ld, n->dx_act, ls_rows(c, x->d), x->d.ld);
+}
+
+static void grad(const struct ls_node *n, const struct ls_context *c, const struct ls_unit *u, float *g, size_t ldg,
+                 float *db, bool first)
+{
+    const struct ls_node *x = n->input[0];
+
+    c->k->gemm_dw(u->rows, u->cols, c->rows, ls_rows(c, x->y) + u->row / LK_PANEL * x->y.ld, x->y.ld,
+                  ls_rows(c, n->d) + u->col / LK_PANEL * n->d.ld, n->d.ld, g, ldg, db, first);
+}
+
+static void define(const struct ls_node *n, size_t rows, const double *const *x, const double *const *p,
+                   const uint8_t *label, double *y)
+{
+    const size_t I = n->input[0]->features, O = n->features;
+
+    (void)label;
+    for (size_t m = 0; m < rows; m++)
+        for (size_t o = 0; o < O; o++) {
+            double s = n->n_params > 1 ? p[BIAS_PARAM][o] : 0.0;
+
+            for (size_t i = 0; i < I; i++)
+                s += x[0][m * I + i] * p[WEIGHT_PARAM][o * I + i];
+            y[m * O + o] = s;
+        }
+}
+
+extern const struct ls_op ls_op_linear;
+const struct ls_op ls_op_linear = {
+    .name = "linear",
+    .example = "input(7) | linear(5)",
+    .formula = "y = x W + b",
+    .inputs = 1,
+    .attr = {{"out_features", LS_ATTR_SIZE, true, 0}, {"bias", LS_ATTR_BOOL, false, 1}},
+    .fuses = true,
+    .shape = shape,
+    .forward = forward,
+    .backward = backward,
+    .grad = grad,
+    .define = define,
+};

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lockstep.h: the public API of liblockstep on one page: data, model, values, training, saving.
+ *
+ * One answer, any schedule: what is computed (every rounding) depends on the model text, the data, the recipe and the
+ * seed only; threads, instruction set and schedule (struct lockstep_options) never change a bit.
+ *
+ * Errors    Functions return a status and, when it is not LOCKSTEP_OK, put one line into *err (never NULL). Nothing is
+ *           printed and nothing exits. After an error an `**out` is NULL and inputs are as they were.
+ * Ownership `**out` objects belong to the caller and go back to their _free (NULL allowed). Strings are borrowed for the
+ *           call. Objects may be used by one thread at a time; different objects by different threads.
+ */
+#ifndef LOCKSTEP_H
+#define LOCKSTEP_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LOCKSTEP_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define LOCKSTEP_API __attribute__((visibility("default")))
+#else
+#define LOCKSTEP_API
+#endif
+
+/* What went wrong; also the exit codes of the program. */
+enum lockstep_status {
+    LOCKSTEP_OK = 0,
+    LOCKSTEP_E_INTERNAL = 1,   /* a defect of Lockstep */
+    LOCKSTEP_E_USAGE = 2,      /* an option or the model text */
+    LOCKSTEP_E_DATA = 3,       /* a data file */
+    LOCKSTEP_E_CHECKPOINT = 4, /* a saved file */
+    LOCKSTEP_E_OUTPUT = 5,     /* an output could not be written */
+    LOCKSTEP_E_ENV = 6,        /* CPU or environment */
+    LOCKSTEP_E_MEMORY = 7,     /* out of memory */
+    LOCKSTEP_E_NONFINITE = 8   /* training stopped: the loss is not finite */
+};
+
+struct lockstep_error {
+    enum lockstep_status status;
+    char text[512]; /* one line: FILE: what is wrong at PLACE: expected X, got Y (what to do) */
+};
+
+/* How to run: never changes a result. Zero or NULL means default. */
+struct lockstep_options {
+    unsigned threads;   /* default: what the cgroup quota, the affinity mask and the cores allow; at most 1024 */
+    const char *isa;    /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
+    const char *reduce; /* "owners" (default), "replicas", "auto" */
+    bool keep_values;   /* no fusion: lockstep_get and lockstep_grad answer for every node and the input */
+};
+
+/* What is computed. Fill with lockstep_recipe_init, then change fields by name. */
+struct lockstep_recipe {
+    size_t batch;            /* rows per step: 1..2^24, default 128 */
+    size_t epochs;           /* default 5 */
+    const char *optimizer;   /* "sgd", "adam" (default), "adamw" */
+    double lr;               /* > 0, default 0.001 */
+    double momentum;         /* sgd: 0..1, default 0 */
+    double weight_decay;     /* >= 0, default 0 */
+    bool nesterov;           /* sgd */
+    const char *lr_schedule; /* "constant" (default), "cosine": to 0 over all steps */
+    size_t warmup;           /* steps of linear warm-up, default 0 */
+    const char *init;        /* "he" (default), "xavier", "normal(STD)"; biases start at 0 */
+    uint32_t seed;           /* default 1 */
+    unsigned shards;         /* parts of a batch, a power of two up to 4096; 0: clamp(pow2floor(batch / 512), 1, 16) */
+};
+
+LOCKSTEP_API void lockstep_recipe_init(struct lockstep_recipe *recipe);
+LOCKSTEP_API const char *lockstep_version(void);
+
+/* ---- data: images of bytes with a class label each ---- */
+
+struct lockstep_data;
+enum lockstep_part { LOCKSTEP_TRAIN, LOCKSTEP_TEST };
+
+/*
+ * Open one part of a data set: where is a folder with the IDX files of MNIST's form and names (plain or .gz), or "digits",
+ * the built-in set of 60,000 + 10,000 drawn digits. E_DATA, E_MEMORY.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_data_open(const char *where, enum lockstep_part part,
+                                                     const struct lockstep_options *options, struct lockstep_data **out,
+                                                     struct lockstep_error *err);
+LOCKSTEP_API void lockstep_data_free(struct lockstep_data *data);
+LOCKSTEP_API size_t lockstep_data_rows(const struct lockstep_data *data);
+/* Shape of one row: channels (image rows) x length (image columns). */
+LOCKSTEP_API void lockstep_data_shape(const struct lockstep_data *data, size_t *channels, size_t *length);
+LOCKSTEP_API const uint8_t *lockstep_data_labels(const struct lockstep_data *data);
+
+/* ---- model ---- */
+
+struct lockstep_model;
+
+/*
+ * Build a model: text is a built-in name ("two-layer", "mlp"), a model text (it holds one of `( | =` or a newline) or a
+ * file with one. channels x length is the shape of a data row, classes the number of labels. recipe NULL: defaults;
+ * options NULL: defaults. Weights are initialised from recipe->init and recipe->seed.
+ * E_USAGE (line and column in the text), E_MEMORY, E_ENV.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_model_new(const char *text, size_t channels, size_t length, size_t classes,
+                                                     const struct lockstep_recipe *recipe,
+                                                     const struct lockstep_options *options,
+                                                     struct lockstep_model **out, struct lockstep_error *err);
+/* Build a model from a file of lockstep_model_save; its text, shapes and weights. E_CHECKPOINT, E_MEMORY, E_ENV. */
+LOCKSTEP_API enum lockstep_status lockstep_model_load(const char *path, const struct lockstep_options *options,
+                                                      struct lockstep_model **out, struct lockstep_error *err);
+LOCKSTEP_API void lockstep_model_free(struct lockstep_model *model);
+
+/* Write the weights as safetensors: temporary file, fsync, rename. The old file stays whole on any error. E_OUTPUT. */
+LOCKSTEP_API enum lockstep_status lockstep_model_save(const struct lockstep_model *model, const char *path,
+                                                      struct lockstep_error *err);
+/* Would a save to path work? Creates and removes a temporary file beside it. E_OUTPUT. */
+LOCKSTEP_API enum lockstep_status lockstep_save_check(const char *path, struct lockstep_error *err);
+
+/* XXH3-128 of all weights in the order and shape they are saved: 32 hex digits and NUL. */
+LOCKSTEP_API void lockstep_model_digest(const struct lockstep_model *model, char hex[33]);
+
+/* Model text as given, number of parameters, instruction set, threads, way to reduce. Borrowed until model_free. */
+LOCKSTEP_API const char *lockstep_model_text(const struct lockstep_model *model);
+LOCKSTEP_API size_t lockstep_model_parameters(const struct lockstep_model *model);
+LOCKSTEP_API const char *lockstep_model_isa(const struct lockstep_model *model);
+LOCKSTEP_API unsigned lockstep_model_threads(const struct lockstep_model *model);
+LOCKSTEP_API const char *lockstep_model_reduce(const struct lockstep_model *model);
+LOCKSTEP_API unsigned lockstep_model_shards(const struct lockstep_model *model);
+
+/*
+ * Values by name, row-major, in PyTorch's shapes: "input" (rows, features) and "label" (rows) before forward; a parameter
+ * such as "1.weight" (O, I) at any time; any node's name after forward. set resizes the batch when name is "input" (rows
+ * = count / features). get and grad copy exactly count elements out. grad holds after backward, for nodes and
+ * parameters. Nodes keep their rows only for batches of at most 512 rows, and a node fused into its neighbour only with
+ * options->keep_values. E_USAGE for a wrong name or count.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_set(struct lockstep_model *model, const char *name, const float *values,
+                                               size_t count, struct lockstep_error *err);
+LOCKSTEP_API enum lockstep_status lockstep_get(const struct lockstep_model *model, const char *name, float *values,
+                                               size_t count, struct lockstep_error *err);
+LOCKSTEP_API enum lockstep_status lockstep_grad(const struct lockstep_model *model, const char *name, float *values,
+                                                size_t count, struct lockstep_error *err);
+/* Element count of a value at the current batch; 0 for an unknown name. */
+LOCKSTEP_API size_t lockstep_count(const struct lockstep_model *model, const char *name);
+
+/* Forward of the batch set by lockstep_set; *loss (may be NULL) is the mean loss when "label" is set. */
+LOCKSTEP_API enum lockstep_status lockstep_forward(struct lockstep_model *model, double *loss,
+                                                   struct lockstep_error *err);
+/* Forward and backward: afterwards lockstep_grad answers. Parameters stay as they are. */
+LOCKSTEP_API enum lockstep_status lockstep_backward(struct lockstep_model *model, double *loss,
+                                                    struct lockstep_error *err);
+/* Forward, backward and one update by the recipe's optimiser. E_NONFINITE before the update if the loss is not finite. */
+LOCKSTEP_API enum lockstep_status lockstep_step(struct lockstep_model *model, double *loss,
+                                                struct lockstep_error *err);
+
+/* ---- training ---- */
+
+struct lockstep_progress {
+    size_t epoch, epochs; /* 1.. */
+    size_t row, rows;     /* rows of this epoch done, all */
+    double loss;          /* running mean of this epoch */
+    double seconds;       /* of this epoch so far */
+    double gflops;        /* dense FLOPs of the matrix products / time / 1e9 */
+    double peak_gflops;   /* measured FMA peak of the instruction set on these threads at once */
+};
+
+struct lockstep_epoch {
+    size_t epoch;
+    double train_loss; /* mean over the rows, before each update, summed in double in batch order */
+    double test_loss, test_accuracy;
+    double seconds, eval_seconds; /* seconds excludes the evaluation */
+    double samples_per_second, gflops, peak_share;
+};
+
+/* What the caller hears while lockstep_train runs; any member may be NULL. Called on one thread, not re-entrantly. */
+struct lockstep_events {
+    void *user;
+    void (*progress)(void *user, const struct lockstep_progress *p); /* after a batch, at most about ten times a second */
+    void (*epoch)(void *user, const struct lockstep_epoch *e);
+    const volatile sig_atomic_t *stop; /* polled after each batch: non-zero ends the training after it, status OK */
+};
+
+/*
+ * Train by the model's recipe. The batch must not exceed the rows of train. test may be NULL (its fields are then 0).
+ * No memory is allocated between the first and the last step. E_USAGE, E_NONFINITE, E_MEMORY.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_train(struct lockstep_model *model, const struct lockstep_data *train,
+                                                 const struct lockstep_data *test, const struct lockstep_events *events,
+                                                 struct lockstep_error *err);
+
+/* Mean loss and fraction of hits over all rows. */
+LOCKSTEP_API enum lockstep_status lockstep_evaluate(struct lockstep_model *model, const struct lockstep_data *data,
+                                                    double *loss, double *accuracy, struct lockstep_error *err);
+
+/* For each row of data its most probable class and that probability; label (rows), probability (rows). */
+LOCKSTEP_API enum lockstep_status lockstep_predict(struct lockstep_model *model, const struct lockstep_data *data,
+                                                   uint8_t *label, float *probability, struct lockstep_error *err);
+
+/* ---- the machine ---- */
+
+enum { LOCKSTEP_ISA_MAX = 4 };
+
+struct lockstep_machine {
+    char cpu[64];
+    unsigned cores;    /* online */
+    unsigned affinity; /* allowed by the affinity mask */
+    double quota;      /* CPUs by the cgroup, 0: none set */
+    unsigned threads;  /* Lockstep's default, or options->threads */
+    size_t l1d, l2, l3; /* bytes, 0: unknown */
+    size_t isas;
+    struct {
+        const char *name;
+        bool supported, chosen;
+        double peak_gflops;         /* FMA peak, one thread; 0 when unsupported */
+        double peak_gflops_threads; /* ... of all threads at once */
+    } isa[LOCKSTEP_ISA_MAX];
+};
+
+/* Describe the machine and measure the peaks (about 0.1 s for each instruction set). E_USAGE, E_ENV. */
+LOCKSTEP_API enum lockstep_status lockstep_machine_info(const struct lockstep_options *options,
+                                                        struct lockstep_machine *out, struct lockstep_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * From options and environment to a kernel table, a thread count; the measured FMA peak. */
+#ifndef LS_MACHINE_H
+#define LS_MACHINE_H
+
+#include "core/team.h"
+#include "cpu.h"
+
+/* Features of this CPU less LOCKSTEP_CPU. E_ENV when that is malformed. */
+enum lockstep_status ls_machine_features(unsigned *features, struct lockstep_error *err);
+
+/* Table for options->isa, else LOCKSTEP_ISA, else the best. E_USAGE for an unknown name, E_ENV for an unsupported one.
+ */
+enum lockstep_status ls_machine_table(const struct lockstep_options *options, struct lk_table *out,
+                                      struct lockstep_error *err);
+
+/* options->threads checked, or the default. E_USAGE. */
+enum lockstep_status ls_machine_threads(const struct lockstep_options *options, unsigned *threads,
+                                        struct lockstep_error *err);
+
+/*
+ * FMA peak in GFLOP/s of all workers at once, best of `rounds` of about a millisecond; called by every worker. cell
+ * holds one double for each worker, on lines of their own.
+ */
+struct ls_peak_cell {
+    _Alignas(64) double gflops;
+};
+double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds);
+
+#endif

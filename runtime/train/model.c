@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT
+ * The public model: build, values by name, single steps. Saving lies in checkpoint.c, training in trainer.c. */
+#include "train/model.h"
+
+#include "core/mem.h"
+#include "graph/text.h"
+#include "train/init.h"
+#include "train/machine.h"
+
+#include <string.h>
+
+enum { BATCH_MAX = 1 << 24 };
+
+const char *lockstep_version(void)
+{
+    return LOCKSTEP_VERSION;
+}
+
+void lockstep_recipe_init(struct lockstep_recipe *recipe)
+{
+    *recipe = (struct lockstep_recipe){.batch = 128,
+                                       .epochs = 5,
+                                       .optimizer = "adam",
+                                       .lr = 0.001,
+                                       .lr_schedule = "constant",
+                                       .init = "he",
+                                       .seed = 1};
+}
+
+/* lo < value <= hi, or lo <= value when closed; false for NaN. */
+static bool in_range(double value, double lo, double hi, bool closed)
+{
+    return (value > lo || (closed && value == lo)) && value <= hi;
+}
+
+static enum lockstep_status check_recipe(const struct lockstep_recipe *r, struct lockstep_error *err)
+{
+    const double most = 1e30;
+
+    if (r->batch < 1 || r->batch > BATCH_MAX)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "batch: expected 1..%d, got %zu", BATCH_MAX, r->batch);
+    if (r->epochs < 1 || r->epochs > 1000000)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "epochs: expected 1..1000000, got %zu", r->epochs);
+    if (!ls_optim_find(r->optimizer))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "optimizer: expected one of %s, got \"%.32s\"", ls_optim_names(),
+                       r->optimizer);
+    if (!ls_lr_find(r->lr_schedule))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "lr-schedule: expected one of %s, got \"%.32s\"", ls_lr_names(),
+                       r->lr_schedule);
+    if (!in_range(r->lr, 0.0, most, false))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "lr: expected a number above 0, got %g", r->lr);
+    if (!in_range(r->momentum, 0.0, 1.0, true))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "momentum: expected 0..1, got %g", r->momentum);
+    if (!in_range(r->weight_decay, 0.0, most, true))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "weight-decay: expected a number of at least 0, got %g", r->weight_decay);
+    if (r->shards > LS_SHARDS_MAX || (r->shards & (r->shards - 1)))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "shards: expected a power of two up to %d, got %u", LS_SHARDS_MAX,
+                       r->shards);
+    return ls_init_check(r->init, err);
+}
+
+/* auto: replicas only pay where threads share no cache, which is not measured yet; owners are never far off. */
+static enum lockstep_status parse_reduce(const struct lockstep_options *o, enum ls_reduce *out,
+                                         struct lockstep_error *err)
+{
+    const char *name = o && o->reduce ? o->reduce : "owners";
+
+    *out = !strcmp(name, "replicas") && !o->keep_values ? LS_REPLICAS : LS_OWNERS;
+    if (!strcmp(name, "owners") || !strcmp(name, "replicas") || !strcmp(name, "auto"))
+        return LOCKSTEP_OK;
+    return ls_fail(err, LOCKSTEP_E_USAGE, "reduce: expected owners, replicas or auto, got \"%.32s\"", name);
+}
+
+/* Rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
+static size_t block_rows(const struct lockstep_recipe *r, size_t shards, bool keep_values)
+{
+    const size_t shard = (r->batch + shards - 1) / shards;
+
+    return keep_values || shard > LS_BLOCK_ROWS ? LS_BLOCK_ROWS : shard;
+}
+
+static enum lockstep_status build(struct lockstep_model *m, const char *model, size_t classes,
+                                  const struct lockstep_options *options, struct lockstep_error *err)
+{
+    const struct lockstep_recipe *r = &m->recipe;
+    const bool keep = options && options->keep_values;
+    const size_t shards = r->shards ? r->shards : ls_shards_default(r->batch);
+    struct lk_table table;
+    enum ls_reduce reduce;
+    unsigned threads;
+
+    if (check_recipe(r, err) || parse_reduce(options, &reduce, err) || ls_machine_table(options, &table, err) ||
+        ls_machine_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
+        ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||
+        ls_plan(&m->graph, block_rows(r, shards, keep), keep, err) ||
+        ls_engine_init(&m->engine, &m->graph, &table, threads, reduce, shards, ls_optim_find(r->optimizer), err))
+        return err->status;
+    m->lr_rule = ls_lr_find(r->lr_schedule);
+    ls_init(&m->graph, r->init, r->seed, m->engine.w);
+    ls_engine_weights_changed(&m->engine);
+    return LOCKSTEP_OK;
+}
+
+enum lockstep_status lockstep_model_new(const char *text, size_t channels, size_t length, size_t classes,
+                                        const struct lockstep_recipe *recipe, const struct lockstep_options *options,
+                                        struct lockstep_model **out, struct lockstep_error *err)
+{
+    struct lockstep_model *m;
+
+    *out = NULL;
+    m = ls_alloc(1, sizeof *m, err);
+    if (!m)
+        return err->status;
+    m->channels = channels;
+    m->length = length;
+    lockstep_recipe_init(&m->recipe);
+    if (recipe)
+        m->recipe = *recipe;
+    if (build(m, text, classes, options, err)) {
+        lockstep_model_free(m);
+        return err->status;
+    }
+    m->recipe.optimizer = m->engine.optim->name; /* strings of the caller end with the call */
+    m->recipe.init = m->recipe.lr_schedule = NULL;
+    *out = m;
+    return LOCKSTEP_OK;
+}
+
+void lockstep_model_free(struct lockstep_model *m)
+{
+    if (!m)
+        return;
+    ls_engine_free(&m->engine);
+    ls_graph_free(&m->graph);
+    ls_free(m->text);
+    ls_free(m->input);
+    ls_free(m->label);
+    ls_free(m->loss);
+    ls_free(m->hit);
+    ls_free(m);
+}
+
+const char *lockstep_model_text(const struct lockstep_model *m)
+{
+    return m->text;
+}
+
+size_t lockstep_model_parameters(const struct lockstep_model *m)
+{
+    return m->graph.params_dense;
+}
+
+const char *lockstep_model_isa(const struct lockstep_model *m)
+{
+    return lk_isa_name(m->engine.kernels.isa);
+}
+
+unsigned lockstep_model_threads(const struct lockstep_model *m)
+{
+    return m->engine.threads;
+}
+
+const char *lockstep_model_reduce(const struct lockstep_model *m)
+{
+    return m->engine.reduce == LS_REPLICAS ? "replicas" : "owners";
+}
+
+unsigned lockstep_model_shards(const struct lockstep_model *m)
+{
+    return (unsigned)m->engine.shards;
+}
+
+/* ---- values by name ---- */
+
+/* What a name stands for: a node's value, or one of its parameters. */
+struct named {
+    const struct ls_node *node;
+    const struct ls_param *param; /* NULL: the value */
+};
+
+static struct named find(const struct lockstep_model *m, const char *name)
+{
+    for (size_t i = 0; i < m->graph.n; i++)
+        for (size_t k = 0; k < m->graph.node[i].n_params; k++) {
+            char full[64];
+
+            ls_param_name(&m->graph.node[i], k, full);
+            if (!strcmp(full, name))
+                return (struct named){&m->graph.node[i], &m->graph.node[i].param[k]};
+        }
+    return (struct named){ls_graph_find(&m->graph, name), NULL};
+}
+
+static enum lockstep_status unknown_name(const struct lockstep_model *m, const char *name, struct lockstep_error *err)
+{
+    const char *names[256], *near;
+    size_t n = 0;
+
+    for (; n < m->graph.n && n < 256; n++)
+        names[n] = m->graph.node[n].name;
+    near = ls_nearest(name, names, n);
+    return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: no such value in the model%s%s%s", name,
+                   near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+}
+
+size_t lockstep_count(const struct lockstep_model *m, const char *name)
+{
+    const struct named v = find(m, name);
+
+    if (!strcmp(name, "label"))
+        return m->rows;
+    if (!v.node)
+        return 0;
+    return v.param ? v.param->rows * v.param->cols : v.node->op->loss ? 1 : m->rows * v.node->features;
+}
+
+static enum lockstep_status wrong_count(const char *name, size_t wanted, size_t count, struct lockstep_error *err)
+{
+    return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: expected %zu elements, got %zu", name, wanted, count);
+}
+
+/* Make room for a batch of rows. */
+static enum lockstep_status resize(struct lockstep_model *m, size_t rows, struct lockstep_error *err)
+{
+    const size_t features = m->graph.input->features;
+    float *input = ls_alloc(rows * features, sizeof *input, err), *loss = ls_alloc(rows, sizeof *loss, err);
+    uint8_t *label = ls_alloc(rows, 1, err), *hit = ls_alloc(rows, 1, err);
+
+    if (!input || !loss || !label || !hit) {
+        ls_free(input);
+        ls_free(loss);
+        ls_free(label);
+        ls_free(hit);
+        return err->status;
+    }
+    ls_free(m->input);
+    ls_free(m->loss);
+    ls_free(m->label);
+    ls_free(m->hit);
+    m->input = input;
+    m->loss = loss;
+    m->label = label;
+    m->hit = hit;
+    m->rows = rows;
+    m->labelled = false;
+    return LOCKSTEP_OK;
+}
+
+static enum lockstep_status set_input(struct lockstep_model *m, const float *values, size_t count,
+                                      struct lockstep_error *err)
+{
+    const size_t features = m->graph.input->features;
+
+    if (!count || count % features || count / features > BATCH_MAX)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "input: expected a multiple of %zu elements, got %zu", features, count);
+    if (count / features != m->rows && resize(m, count / features, err))
+        return err->status;
+    memcpy(m->input, values, count * sizeof *values);
+    m->forwarded = m->differentiated = false;
+    return LOCKSTEP_OK;
+}
+
+static enum lockstep_status set_label(struct lockstep_model *m, const float *values, size_t count,
+                                      struct lockstep_error *err)
+{
+    if (count != m->rows)
+        return wrong_count("label", m->rows, count, err);
+    for (size_t i = 0; i < count; i++)
+        if (!(values[i] >= 0.0f && values[i] < (float)m->graph.classes && values[i] == (float)(uint8_t)values[i]))
+            return ls_fail(err, LOCKSTEP_E_USAGE, "label: expected a whole number 0..%zu, got %g at row %zu",
+                           m->graph.classes - 1, (double)values[i], i);
+    for (size_t i = 0; i < count; i++)
+        m->label[i] = (uint8_t)values[i];
+    m->labelled = true;
+    m->forwarded = m->differentiated = false;
+    return LOCKSTEP_OK;
+}
+
+/* Copy between PyTorch's order and the panels of a parameter. */
+static void export_param(const struct ls_param *p, const float *flat, float *values)
+{
+    for (size_t c = 0; c < p->cols; c++)
+        for (size_t r = 0; r < p->rows; r++)
+            values[c * p->rows + r] = flat[p->offset + ls_param_index(p, c, r)];
+}
+
+static void import_param(const struct ls_param *p, const float *values, float *flat)
+{
+    for (size_t c = 0; c < p->cols; c++)
+        for (size_t r = 0; r < p->rows; r++)
+            flat[p->offset + ls_param_index(p, c, r)] = values[c * p->rows + r];
+}
+
+enum lockstep_status lockstep_set(struct lockstep_model *m, const char *name, const float *values, size_t count,
+                                  struct lockstep_error *err)
+{
+    const struct named v = find(m, name);
+
+    if (!strcmp(name, "label"))
+        return set_label(m, values, count, err);
+    if (v.node == m->graph.input && !v.param)
+        return set_input(m, values, count, err);
+    if (!v.node)
+        return unknown_name(m, name, err);
+    if (!v.param)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "%s: expected input, label or a parameter, got a computed value", name);
+    if (count != v.param->rows * v.param->cols)
+        return wrong_count(name, v.param->rows * v.param->cols, count, err);
+    import_param(v.param, values, m->engine.w);
+    ls_engine_weights_changed(&m->engine);
+    m->forwarded = m->differentiated = false;
+    return LOCKSTEP_OK;
+}
+
+static void export_rows(const struct lockstep_model *m, const struct ls_node *n, struct ls_buffer b, float *values)
+{
+    const float *at = m->engine.act + b.offset;
+
+    for (size_t r = 0; r < m->rows; r++)
+        for (size_t i = 0; i < n->features; i++)
+            values[r * n->features + i] = at[i / LK_PANEL * b.ld + r * LK_PANEL + i % LK_PANEL];
+}
+
+/* Common checks of get and grad for a node's rows. */
+static enum lockstep_status check_rows(const struct lockstep_model *m, const char *name, size_t count, bool ready,
+                                       bool hidden, struct lockstep_error *err)
+{
+    if (count != lockstep_count(m, name))
+        return wrong_count(name, lockstep_count(m, name), count, err);
+    if (!ready)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: not computed yet for this batch (call lockstep_backward first)",
+                       name);
+    if (m->rows > m->graph.block || m->engine.sets > 1 || hidden)
+        return ls_fail(err, LOCKSTEP_E_USAGE,
+                       "%.64s: not kept (set options.keep_values, and use a batch of at most %d rows)", name,
+                       LS_BLOCK_ROWS);
+    return LOCKSTEP_OK;
+}
+
+enum lockstep_status lockstep_get(const struct lockstep_model *m, const char *name, float *values, size_t count,
+                                  struct lockstep_error *err)
+{
+    const struct named v = find(m, name);
+
+    if (!v.node)
+        return unknown_name(m, name, err);
+    if (v.param) {
+        if (count != v.param->rows * v.param->cols)
+            return wrong_count(name, v.param->rows * v.param->cols, count, err);
+        export_param(v.param, m->engine.w, values);
+        return LOCKSTEP_OK;
+    }
+    if (check_rows(m, name, count, m->forwarded && (!v.node->op->loss || m->labelled), v.node->hidden_y, err))
+        return err->status;
+    if (v.node->op->loss) {
+        const struct ls_shards s = ls_shards_of(m->rows, m->engine.shards);
+
+        values[0] = (float)ls_mean_loss(&s, m->loss);
+        return LOCKSTEP_OK;
+    }
+    export_rows(m, v.node, v.node->y, values);
+    return LOCKSTEP_OK;
+}
+
+enum lockstep_status lockstep_grad(const struct lockstep_model *m, const char *name, float *values, size_t count,
+                                   struct lockstep_error *err)
+{
+    const struct named v = find(m, name);
+
+    if (!v.node)
+        return unknown_name(m, name, err);
+    if (v.param && count != v.param->rows * v.param->cols)
+        return wrong_count(name, v.param->rows * v.param->cols, count, err);
+    if (v.param && m->differentiated) {
+        export_param(v.param, m->engine.root, values);
+        return LOCKSTEP_OK;
+    }
+    if (check_rows(m, name, count, m->differentiated, v.node->hidden_d || !v.node->wants_grad, err))
+        return err->status;
+    if (v.node->op->loss)
+        values[0] = 1.0f;
+    else
+        export_rows(m, v.node, v.node->d, values);
+    return LOCKSTEP_OK;
+}
+
+/* ---- single steps ---- */
+
+struct single {
+    struct ls_engine *e;
+    const struct ls_batch *b;
+    bool finite;
+};
+
+static void single_worker(void *arg, struct ls_worker *w)
+{
+    struct single *s = arg;
+    bool finite = true;
+
+    ls_engine_join(s->e, w);
+    if (s->b->mode == LS_FORWARD) {
+        ls_forward_rows(s->e, w, s->b, NULL, NULL);
+        ls_barrier_wait(w);
+    } else {
+        finite = ls_step(s->e, w, s->b);
+    }
+    if (w->t == 0)
+        s->finite = finite;
+}
+
+/* Run the batch of lockstep_set in a mode. */
+static enum lockstep_status run_single(struct lockstep_model *m, enum ls_mode mode, double *loss,
+                                       struct lockstep_error *err)
+{
+    const struct ls_shards shards = ls_shards_of(m->rows, m->engine.shards);
+    struct ls_batch b = {.source = {.floats = m->input, .label = m->labelled ? m->label : NULL, .rows = m->rows},
+                         .mode = mode,
+                         .loss = m->loss,
+                         .hit = m->hit};
+    struct single s = {&m->engine, &b, true};
+
+    if (!m->rows)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "input: not set (call lockstep_set with \"input\" first)");
+    if (mode != LS_FORWARD && !m->labelled)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "label: not set (call lockstep_set with \"label\" after \"input\")");
+    m->engine.optim->scalars(&m->recipe, m->recipe.lr, m->steps + 1, &b.optim);
+    ls_team_run(m->engine.threads, single_worker, &s);
+    m->forwarded = true;
+    m->differentiated = mode == LS_GRADIENT;
+    if (loss)
+        *loss = m->labelled ? ls_mean_loss(&shards, m->loss) : 0.0;
+    if (mode == LS_TRAIN && !s.finite)
+        return ls_fail(err, LOCKSTEP_E_NONFINITE, "loss: not finite at step %zu (a smaller lr may help)", m->steps + 1);
+    m->steps += mode == LS_TRAIN;
+    return LOCKSTEP_OK;
+}
+
+enum lockstep_status lockstep_forward(struct lockstep_model *m, double *loss, struct lockstep_error *err)
+{
+    return run_single(m, LS_FORWARD, loss, err);
+}
+
+enum lockstep_status lockstep_backward(struct lockstep_model *m, double *loss, struct lockstep_error *err)
+{
+    return run_single(m, LS_GRADIENT, loss, err);
+}
+
+enum lockstep_status lockstep_step(struct lockstep_model *m, double *loss, struct lockstep_error *err)
+{
+    return run_single(m, LS_TRAIN, loss, err);
+}

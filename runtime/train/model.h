@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * What stands behind struct lockstep_model. */
+#ifndef LS_MODEL_H
+#define LS_MODEL_H
+
+#include "graph/graph.h"
+#include "train/lr.h"
+#include "train/step.h"
+
+struct lockstep_model {
+    char *text; /* resolved: never a built-in's or a file's name */
+    size_t channels, length;
+    struct lockstep_recipe recipe;
+    ls_lr_fn *lr_rule;
+    struct ls_graph graph;
+    struct ls_engine engine;
+    size_t steps; /* updates so far */
+
+    /* The batch of lockstep_set. */
+    float *input, *loss;
+    uint8_t *label, *hit;
+    size_t rows;
+    bool labelled, forwarded, differentiated; /* what holds for this batch */
+};
+
+/* Built-in text of a name, or NULL. */
+const char *ls_builtin_model(const char *name);
+
+/* The text of --model: text itself, a built-in name, or the contents of a file (E_USAGE). Owned by the caller
+ * (ls_free). */
+enum lockstep_status ls_model_text(const char *model, char **text, struct lockstep_error *err);
+
+#endif

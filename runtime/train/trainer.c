@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT
+ * Training and evaluation: epochs of steps in one parallel region, from the first batch to the last evaluation. */
+#include "core/mem.h"
+#include "core/rng.h"
+#include "data/data.h"
+#include "train/machine.h"
+#include "train/model.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { NO_STOP = -1, PEAK_ROUNDS_FIRST = 20, PEAK_ROUNDS = 3 };
+
+/* A pass over rows: losses and hits in row order. */
+struct pass {
+    const struct lockstep_data *data;
+    float *loss;
+    uint8_t *hit;
+};
+
+struct run {
+    struct lockstep_model *m;
+    const struct lockstep_data *train, *test;
+    const struct lockstep_events *events;
+    uint32_t *index; /* rows of the epoch in order */
+    float *loss[2];  /* by parity of the step, so that one is read while the other is written */
+    uint8_t *hit[2];
+    struct pass eval;
+    uint32_t *eval_index; /* 0, 1, 2, ... */
+    struct ls_peak_cell *cell;
+    size_t batches, steps_done;
+    double peak;
+    atomic_long stop_after; /* step of the run, or NO_STOP */
+    bool finite;
+};
+
+/* The order of an epoch: Fisher and Yates, numbers of (seed, epoch, position) only. */
+static void shuffle(uint32_t *index, size_t n, uint32_t seed, uint32_t epoch)
+{
+    uint32_t word[4] = {0};
+
+    for (size_t i = 0; i < n; i++)
+        index[i] = (uint32_t)i;
+    for (size_t i = n; i-- > 1;) {
+        size_t j;
+
+        if (i % 4 == 3 || i == n - 1)
+            ls_philox(seed, LS_STREAM_SHUFFLE, (uint32_t[4]){epoch, (uint32_t)(i / 4), 0, 0}, word);
+        j = (size_t)((uint64_t)word[i % 4] * (i + 1) >> 32);
+        uint32_t t = index[i];
+        index[i] = index[j];
+        index[j] = t;
+    }
+}
+
+static struct ls_source source_of(const struct lockstep_data *d, const uint32_t *index, size_t rows)
+{
+    return (struct ls_source){.bytes = d->x, .index = index, .label = d->label, .rows = rows};
+}
+
+/* Batch `step` of the epoch; t counts all steps of the run. */
+static struct ls_batch batch_of(const struct run *r, size_t step, size_t t)
+{
+    const struct lockstep_recipe *c = &r->m->recipe;
+    const size_t first = step * c->batch, rest = r->train->rows - first;
+    struct ls_batch b = {.source = source_of(r->train, r->index + first, rest < c->batch ? rest : c->batch),
+                         .mode = LS_TRAIN,
+                         .loss = r->loss[t & 1],
+                         .hit = r->hit[t & 1]};
+    const double lr = ls_lr(r->m->lr_rule, c->lr, c->warmup, t, r->batches * c->epochs);
+
+    r->m->engine.optim->scalars(c, lr, r->m->steps + t + 1, &b.optim);
+    return b;
+}
+
+static void tell_progress(const struct run *r, struct ls_worker *w, const struct lockstep_progress *p)
+{
+    lk_fpenv_leave(w->host_fpenv);
+    r->events->progress(r->events->user, p);
+    lk_fpenv_enter();
+}
+
+/* What worker 0 keeps during an epoch. */
+struct account {
+    size_t epoch, rows;
+    double loss; /* sum over rows */
+    uint64_t start, told;
+};
+
+static double seconds(uint64_t from, uint64_t to)
+{
+    return (double)(to - from) * 1e-9;
+}
+
+static double gflops(const struct run *r, size_t rows, double s)
+{
+    return (double)r->m->graph.flops_train * (double)rows / s * 1e-9;
+}
+
+/* Worker 0, after a step: the loss, and what the caller hears. */
+static void account_step(const struct run *r, struct ls_worker *w, struct account *a, const struct ls_batch *b)
+{
+    const struct ls_shards s = ls_shards_of(b->source.rows, r->m->engine.shards);
+    const uint64_t now = ls_now(), tenth = 100000000;
+
+    a->loss += ls_mean_loss(&s, b->loss) * (double)b->source.rows;
+    a->rows += b->source.rows;
+    if (r->events->progress && now - a->told >= tenth) {
+        const double t = seconds(a->start, now);
+
+        a->told = now;
+        tell_progress(r, w,
+                      &(struct lockstep_progress){.epoch = a->epoch,
+                                                  .epochs = r->m->recipe.epochs,
+                                                  .row = a->rows,
+                                                  .rows = r->train->rows,
+                                                  .loss = a->loss / (double)a->rows,
+                                                  .seconds = t,
+                                                  .gflops = gflops(r, a->rows, t),
+                                                  .peak_gflops = r->peak});
+    }
+}
+
+/* Losses and hits of all rows of a data set; every worker its span, without a barrier. */
+static void evaluate_rows(struct ls_engine *e, struct ls_worker *w, const struct pass *p, const uint32_t *index)
+{
+    const struct ls_batch b = {
+        .source = source_of(p->data, index, p->data->rows), .mode = LS_FORWARD, .loss = p->loss, .hit = p->hit};
+
+    ls_forward_rows(e, w, &b, NULL, NULL);
+}
+
+static void sum_pass(const struct pass *p, double *loss, double *accuracy)
+{
+    size_t hits = 0;
+    double sum = 0.0;
+
+    for (size_t i = 0; i < p->data->rows; i++) {
+        sum += (double)p->loss[i];
+        hits += p->hit[i];
+    }
+    *loss = sum / (double)p->data->rows;
+    *accuracy = (double)hits / (double)p->data->rows;
+}
+
+static void tell_epoch(const struct run *r, struct ls_worker *w, const struct account *a, uint64_t end, uint64_t now)
+{
+    struct lockstep_epoch e = {.epoch = a->epoch,
+                               .train_loss = a->loss / (double)a->rows,
+                               .seconds = seconds(a->start, end),
+                               .eval_seconds = seconds(end, now)};
+
+    if (r->test)
+        sum_pass(&r->eval, &e.test_loss, &e.test_accuracy);
+    e.samples_per_second = (double)a->rows / e.seconds;
+    e.gflops = gflops(r, a->rows, e.seconds);
+    e.peak_share = e.gflops / r->peak;
+    if (!r->events->epoch)
+        return;
+    lk_fpenv_leave(w->host_fpenv);
+    r->events->epoch(r->events->user, &e);
+    lk_fpenv_enter();
+}
+
+/* Worker 0, before step t: has the caller asked to stop after it? The others learn by the barriers of the step. */
+static void poll_stop(struct run *r, long t)
+{
+    if (r->events->stop && *r->events->stop && atomic_load_explicit(&r->stop_after, memory_order_relaxed) == NO_STOP)
+        atomic_store_explicit(&r->stop_after, t, memory_order_relaxed);
+}
+
+static bool stopped(struct run *r, long t)
+{
+    const long after = atomic_load_explicit(&r->stop_after, memory_order_relaxed);
+
+    return after != NO_STOP && after <= t;
+}
+
+/* The steps of one epoch; false when the run ends with it: stopped, or the loss is not finite. */
+static bool run_steps(struct run *r, struct ls_worker *w, struct account *a)
+{
+    for (size_t step = 0; step < r->batches; step++) {
+        const size_t t = (a->epoch - 1) * r->batches + step;
+        const struct ls_batch b = batch_of(r, step, t);
+
+        if (w->t == 0)
+            poll_stop(r, (long)t);
+        if (!ls_step(&r->m->engine, w, &b)) {
+            if (w->t == 0)
+                r->finite = false;
+            return false;
+        }
+        if (w->t == 0) {
+            account_step(r, w, a, &b);
+            r->steps_done = t + 1;
+        }
+        if (stopped(r, (long)t))
+            return false;
+    }
+    return true;
+}
+
+static void train_worker(void *arg, struct ls_worker *w)
+{
+    struct run *r = arg;
+    struct ls_engine *e = &r->m->engine;
+    double peak = 0.0;
+
+    ls_engine_join(e, w);
+    for (size_t epoch = 1; epoch <= r->m->recipe.epochs; epoch++) {
+        struct account a = {.epoch = epoch};
+        const double now = ls_peak(&e->kernels.k, w, r->cell, epoch == 1 ? PEAK_ROUNDS_FIRST : PEAK_ROUNDS);
+        uint64_t end;
+
+        peak = now > peak ? now : peak;
+        if (w->t == 0) {
+            r->peak = peak;
+            shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
+        }
+        ls_barrier_wait(w);
+        a.start = a.told = ls_now();
+        if (!run_steps(r, w, &a))
+            return;
+        end = ls_now();
+        if (r->test) {
+            evaluate_rows(e, w, &r->eval, r->eval_index);
+            ls_barrier_wait(w);
+        }
+        if (w->t == 0)
+            tell_epoch(r, w, &a, end, ls_now());
+    }
+}
+
+/* ---- memory and public functions ---- */
+
+static void free_pass(struct pass *p)
+{
+    ls_free(p->loss);
+    ls_free(p->hit);
+}
+
+static uint32_t *identity(size_t n, struct lockstep_error *err)
+{
+    uint32_t *index = ls_alloc(n, sizeof *index, err);
+
+    for (size_t i = 0; index && i < n; i++)
+        index[i] = (uint32_t)i;
+    return index;
+}
+
+static enum lockstep_status alloc_pass(struct pass *p, const struct lockstep_data *d, struct lockstep_error *err)
+{
+    p->data = d;
+    p->loss = ls_alloc(d->rows, sizeof *p->loss, err);
+    p->hit = p->loss ? ls_alloc(d->rows, 1, err) : NULL;
+    return p->hit ? LOCKSTEP_OK : err->status;
+}
+
+static enum lockstep_status alloc_run(struct run *r, struct lockstep_error *err)
+{
+    const size_t batch = r->m->recipe.batch;
+
+    r->index = ls_alloc(r->train->rows, sizeof *r->index, err);
+    r->cell = r->index ? ls_alloc(r->m->engine.threads, sizeof *r->cell, err) : NULL;
+    if (!r->cell)
+        return err->status;
+    for (int i = 0; i < 2; i++) {
+        r->loss[i] = ls_alloc(batch, sizeof(float), err);
+        r->hit[i] = r->loss[i] ? ls_alloc(batch, 1, err) : NULL;
+        if (!r->hit[i])
+            return err->status;
+    }
+    if (!r->test)
+        return LOCKSTEP_OK;
+    r->eval_index = identity(r->test->rows, err);
+    return r->eval_index ? alloc_pass(&r->eval, r->test, err) : err->status;
+}
+
+static void free_run(struct run *r)
+{
+    ls_free(r->index);
+    ls_free(r->cell);
+    for (int i = 0; i < 2; i++) {
+        ls_free(r->loss[i]);
+        ls_free(r->hit[i]);
+    }
+    ls_free(r->eval_index);
+    free_pass(&r->eval);
+}
+
+/* Does a data set fit the model? */
+static enum lockstep_status check_data(const struct lockstep_model *m, const struct lockstep_data *d,
+                                       struct lockstep_error *err)
+{
+    if (d->channels != m->channels || d->length != m->length)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected rows of %zu x %zu as in the model, got %zu x %zu",
+                       m->channels, m->length, d->channels, d->length);
+    for (size_t i = 0; i < d->rows; i++)
+        if (d->label[i] >= m->graph.classes)
+            return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected labels below %zu as in the model, got %u at row %zu",
+                           m->graph.classes, (unsigned)d->label[i], i);
+    return LOCKSTEP_OK;
+}
+
+enum lockstep_status lockstep_train(struct lockstep_model *m, const struct lockstep_data *train,
+                                    const struct lockstep_data *test, const struct lockstep_events *events,
+                                    struct lockstep_error *err)
+{
+    static const struct lockstep_events silent;
+    struct run r = {.m = m, .train = train, .test = test, .events = events ? events : &silent, .finite = true};
+
+    if (m->recipe.batch > train->rows)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "batch: expected at most the %zu rows of the data, got %zu", train->rows,
+                       m->recipe.batch);
+    if (check_data(m, train, err) || (test && check_data(m, test, err)))
+        return err->status;
+    r.batches = (train->rows + m->recipe.batch - 1) / m->recipe.batch;
+    atomic_init(&r.stop_after, NO_STOP);
+    err->status = LOCKSTEP_OK;
+    if (!alloc_run(&r, err)) {
+        m->forwarded = m->differentiated = false;
+        ls_team_run(m->engine.threads, train_worker, &r);
+        m->steps += r.steps_done;
+        if (!r.finite)
+            ls_fail(err, LOCKSTEP_E_NONFINITE,
+                    "training stopped: the loss of step %zu (epoch %zu) is not finite; the weights are those before it "
+                    "(try a smaller lr)",
+                    r.steps_done + 1, r.steps_done / r.batches + 1);
+    }
+    free_run(&r);
+    return err->status;
+}
+
+struct evaluation {
+    struct lockstep_model *m;
+    struct pass pass;
+    uint32_t *index;
+    uint8_t *label; /* predict */
+    float *probability;
+};
+
+static void evaluate_worker(void *arg, struct ls_worker *w)
+{
+    struct evaluation *v = arg;
+
+    ls_engine_join(&v->m->engine, w);
+    evaluate_rows(&v->m->engine, w, &v->pass, v->index);
+}
+
+enum lockstep_status lockstep_evaluate(struct lockstep_model *m, const struct lockstep_data *data, double *loss,
+                                       double *accuracy, struct lockstep_error *err)
+{
+    struct evaluation v = {.m = m};
+
+    if (check_data(m, data, err))
+        return err->status;
+    v.index = identity(data->rows, err);
+    if (v.index && !alloc_pass(&v.pass, data, err)) {
+        m->forwarded = m->differentiated = false;
+        ls_team_run(m->engine.threads, evaluate_worker, &v);
+        sum_pass(&v.pass, loss, accuracy);
+        err->status = LOCKSTEP_OK;
+    }
+    free_pass(&v.pass);
+    ls_free(v.index);
+    return err->status;
+}
+
+/* Most probable class of a chunk's rows: the first maximum of the logits, and its softmax. The logits are overwritten.
+ */
+static void predict_chunk(void *user, const struct ls_engine *e, const struct ls_context *c)
+{
+    struct evaluation *v = user;
+    const struct ls_node *n = e->g->output;
+    float *z = ls_rows(c, n->y);
+
+    for (size_t m = 0; m < c->rows; m++) {
+        size_t best = 0;
+
+        for (size_t i = 1; i < n->features; i++)
+            if (z[i / LK_PANEL * n->y.ld + m * LK_PANEL + i % LK_PANEL] >
+                z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL])
+                best = i;
+        v->label[c->batch_row + m] = (uint8_t)best;
+    }
+    c->k->softmax_fwd(c->rows, n->features, z, n->y.ld, z, n->y.ld);
+    for (size_t m = 0; m < c->rows; m++) {
+        const size_t best = v->label[c->batch_row + m];
+
+        v->probability[c->batch_row + m] = z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL];
+    }
+}
+
+static void predict_worker(void *arg, struct ls_worker *w)
+{
+    struct evaluation *v = arg;
+    const struct ls_batch b = {.source = source_of(v->pass.data, v->index, v->pass.data->rows),
+                               .mode = LS_FORWARD,
+                               .loss = v->pass.loss,
+                               .hit = v->pass.hit};
+
+    ls_engine_join(&v->m->engine, w);
+    ls_forward_rows(&v->m->engine, w, &b, predict_chunk, v);
+}
+
+enum lockstep_status lockstep_predict(struct lockstep_model *m, const struct lockstep_data *data, uint8_t *label,
+                                      float *probability, struct lockstep_error *err)
+{
+    struct evaluation v = {.m = m, .label = label, .probability = probability};
+
+    if (check_data(m, data, err))
+        return err->status;
+    v.index = identity(data->rows, err);
+    if (v.index && !alloc_pass(&v.pass, data, err)) {
+        m->forwarded = m->differentiated = false;
+        ls_team_run(m->engine.threads, predict_worker, &v);
+        err->status = LOCKSTEP_OK;
+    }
+    free_pass(&v.pass);
+    ls_free(v.index);
+    return err->status;
+}

@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# cli.sh PROGRAM: what a user meets: errors with their exit codes, output that cannot be written, signals, files.
+# LOCKSTEP_PATIENCE multiplies the second that an error may take (sanitizer builds).
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+out=$work/out err=$work/err
+small=(--data "$tiny" --model 'flatten | linear(16) | relu | linear(10)' --batch 500 --epochs 2)
+
+# bad CODE PATTERN ARGUMENTS...: exit code, nothing on stdout, one line on stderr that matches, within a second.
+bad() {
+    local want=$1 pattern=$2 got=0 start
+    shift 2
+    for try in 1 2 3; do
+        got=0 start=${EPOCHREALTIME/./}
+        "$lockstep" "$@" >"$out" 2>"$err" || got=$?
+        ((${EPOCHREALTIME/./} - start > 1000000 * ${LOCKSTEP_PATIENCE:-1})) || break
+        ((try < 3)) || fail "$*: took more than a second"
+    done
+    [[ $got == "$want" ]] || fail "$*: exit code $got, expected $want: $(cat "$err")"
+    [[ ! -s $out ]] || fail "$*: printed $(head -n 1 "$out")"
+    [[ $(wc -l <"$err") == 1 ]] || fail "$*: expected one line: $(cat "$err")"
+    grep -qE "^lockstep: $pattern" "$err" || fail "$*: expected /$pattern/: $(cat "$err")"
+}
+
+usage_errors() {
+    local value
+    bad 2 '"": expected a command'
+    bad 2 'trian: unknown command .did you mean train' trian
+    bad 2 '--bacth: unknown option .did you mean --batch' train --bacth 3
+    bad 2 '--xyzzy: unknown option' train --xyzzy
+    bad 2 '--batch: this command has no such option' eval file --batch 3
+    bad 2 '--lr: a value is missing: expected a number' train --lr
+    bad 2 '--save: a value is missing' train --save --metrics file
+    bad 2 '--epochs: given twice' train --epochs 1 --epochs=2
+    bad 2 '--nesterov: takes no value' train --nesterov=yes
+    bad 2 'file: unexpected argument' train file
+    bad 2 'no file: expected the saved model' eval
+    for value in 0 12x -1 1.5 '8 ' ' 8' 0x8 16777217 99999999999999999999 ''; do
+        bad 2 "--batch $value: expected a whole number 1..16777216, got \"$value\"" train "--batch=$value"
+    done
+    for value in nan inf -1 0 1e400 1e-400 0x1 1,5 '1 ' ''; do
+        bad 2 "--lr $value: expected a number above 0" train "--lr=$value"
+    done
+    for value in 0 3 8192 x; do
+        bad 2 "--shards $value: expected a power of two" train --shards "$value"
+    done
+    bad 2 '--seed 4294967296: expected' train --seed 4294967296
+    bad 2 '--threads 0: expected' train --threads 0
+    bad 2 '--threads 1000000: expected' train --threads 1000000
+    bad 2 '--epochs 0: expected' train --epochs 0
+    bad 2 '--momentum 1.5: expected a number 0..1' train --optimizer sgd --momentum 1.5
+    bad 2 '--optimizer Adam: expected sgd.adam.adamw' train --optimizer Adam
+    bad 2 '--reduce all: expected' train --reduce all
+    bad 2 '--lr-schedule step: expected' train --lr-schedule step
+    bad 2 '.*init' train --init 'normal(x)'
+    bad 2 '--momentum: expected --optimizer sgd' train --momentum 0.9
+    bad 2 '--metrics .*is also the file' train --save "$work/x" --metrics "$work/x"
+    bad 2 '.*sse9' train --isa sse9
+    bad 2 '.*:1:11: ' train --model 'flatten | liner(10)'
+    bad 2 '--batch 2501: expected at most the 2500 rows' train "${small[@]:0:4}" --batch 2501
+    bad 2 '--batch 60001: expected at most the 60000 rows' train --batch 60001
+}
+
+# set NAME: a copy of the data to break.
+copy() {
+    cp -r "$tiny" "$work/$1"
+    broken=$work/$1
+}
+
+file_errors() {
+    local broken
+    bad 3 "$work/none" train --data "$work/none"
+    copy swapped
+    cp "$broken/train-labels-idx1-ubyte" "$broken/train-images-idx3-ubyte"
+    bad 3 "$broken/train-images" train --data "$broken"
+    copy counts
+    cp "$broken/t10k-labels-idx1-ubyte" "$broken/train-labels-idx1-ubyte"
+    bad 3 "$broken/train-" train --data "$broken"
+    copy cut
+    gzip "$broken"/*
+    truncate -s -100 "$broken/train-images-idx3-ubyte.gz"
+    bad 3 "$broken/train-images" train --data "$broken"
+    bad 5 "$work/none/model" train --save "$work/none/model"
+    bad 5 "$work" train "${small[@]}" --save "$work"
+    bad 5 "$work/none/m" train "${small[@]}" --metrics "$work/none/m"
+    head -c 1000 /dev/urandom >"$work/garbage"
+    bad 4 "$work/garbage" eval "$work/garbage" --data "$tiny"
+    bad 4 "$work/none" predict "$work/none" --data "$tiny"
+    bad 4 "$work" eval "$work" --data "$tiny"
+}
+
+environment() {
+    LOCKSTEP_ISA=sse9 bad 6 '.*sse9' train "${small[@]}"
+    LOCKSTEP_CPU=-avx2 bad 6 '.*avx2' train "${small[@]}" --isa avx2
+    LOCKSTEP_CPU=avx2 bad 6 '.*LOCKSTEP_CPU' train "${small[@]}"
+    [[ $(LOCKSTEP_CPU=-avx digest "${small[@]}") == $(digest "${small[@]}") ]] || fail 'hidden features: another digest'
+    LOCKSTEP_CPU=-avx "$lockstep" train "${small[@]}" 2>&1 >/dev/null | grep -q 'isa ref' || fail 'expected isa ref'
+}
+
+# Output that cannot be written: exit code 5 and one line.
+full() {
+    local got=0
+    "$@" >/dev/full 2>"$err" || got=$?
+    [[ $got == 5 ]] || fail "$* >/dev/full: exit code $got"
+    got=0
+    "$@" >&- 2>"$err" || got=$?
+    [[ $got == 5 ]] || fail "$* with stdout closed: exit code $got"
+    grep -q '^lockstep: standard output' "$err" || fail "$* with stdout closed: $(cat "$err")"
+}
+
+outputs() {
+    local got=0
+    full "$lockstep" --help
+    full "$lockstep" train --help
+    full "$lockstep" train "${small[@]}"
+    "$lockstep" train "${small[@]}" --metrics /dev/full >/dev/null 2>&1 || got=$?
+    [[ $got == 5 ]] || fail "--metrics /dev/full: exit code $got"
+    "$lockstep" --help | grep -q predict
+    "$lockstep" --version | grep -q '^lockstep [0-9]'
+    got=0
+    "$lockstep" train "${small[@]}" --optimizer sgd --lr 1000000 --epochs 50 >/dev/null 2>"$err" || got=$?
+    [[ $got == 8 ]] || fail "diverging: exit code $got: $(cat "$err")"
+}
+
+# Saved files are equal from run to run; metrics but for the timing are equal for every schedule.
+files() {
+    local field='"\(seconds\|eval_seconds\|samples_per_second\|gflops\|peak_share\)":[^,}]*,\?'
+    for t in 1 2; do
+        "$lockstep" train "${small[@]}" --threads "$t" --save "$work/model$t" --metrics "$work/metrics$t" >"$out$t" 2>"$err"
+        sed "s/$field//g" "$work/metrics$t" >"$work/numbers$t"
+        [[ $(wc -l <"$work/metrics$t") == 2 ]] || fail 'expected two lines of metrics'
+    done
+    cmp "$work/model1" "$work/model2" || fail 'two runs saved different files'
+    cmp "$work/numbers1" "$work/numbers2" || fail 'metrics differ between one and two threads'
+    python3 -c 'import json, sys; print(*map(json.loads, open(sys.argv[1])))' "$work/metrics1" >/dev/null
+    grep -q '"train_loss":.*"test_accuracy"' "$work/numbers1" || fail 'metrics lack fields'
+    [[ $(tail -n 1 "${out}1") =~ ^digest\ [0-9a-f]{32}$ ]] || fail 'the last line is not the digest'
+    [[ $(sed 's/ seconds.*//' "${out}1") == "$(sed 's/ seconds.*//' "${out}2")" ]] || fail 'epoch lines differ'
+
+    local trained evaluated
+    trained=$(sed -n 's/^epoch 2 .*\(test_loss .*\) seconds.*/\1/p' "${out}1")
+    evaluated=$("$lockstep" eval "$work/model1" --data "$tiny")
+    [[ $trained == "$evaluated" ]] || fail "eval gives $evaluated, training $trained"
+    "$lockstep" predict "$work/model1" --data "$tiny" >"$out"
+    [[ $(grep -cE '^[0-9] [01]\.[0-9]{6}$' "$out") == 500 ]] || fail 'predict: expected 500 lines'
+}
+
+progress() {
+    script -qec "'$lockstep' train --data '$tiny' --model mlp --epochs 3" /dev/null >"$out"
+    grep -q 'epoch 1/3 .*samples/s.*GFLOP/s.*% of peak.*ETA' "$out" || fail 'no progress line on a terminal'
+    "$lockstep" train "${small[@]}" 2>"$err" >"$out"
+    ! grep -q $'[\r\e]' "$err" "$out" || fail 'a progress line without a terminal'
+}
+
+usage_errors
+file_errors
+environment
+outputs
+files
+progress
+python3 "$(dirname "$0")/signals.py" "$lockstep" "$tiny"
