@@ -5,7 +5,8 @@
 #define LK_VREG(x)       "x"(x)
 #define LK_MR            6
 #define LK_MR_DW         6
-#define LK_KB_DW         256
+#define LK_KB            128
+#define LK_KB_DW         512
 #define LK_HEIGHTS(X)    X(1) X(2) X(3) X(4) X(5) X(6)
 #define LK_HEIGHTS_DW(X) LK_HEIGHTS(X)
 

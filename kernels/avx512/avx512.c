@@ -5,7 +5,8 @@
 #define LK_VREG(x)       "v"(x)
 #define LK_MR            14
 #define LK_MR_DW         8
-#define LK_KB_DW         256
+#define LK_KB            256
+#define LK_KB_DW         512
 #define LK_HEIGHTS(X)    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define LK_HEIGHTS_DW(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 

@@ -4,9 +4,11 @@
  *   LK_MR      rows of a register tile of gemm_fwd and gemm_dx
  *   LK_MR_DW   rows of a tile of gemm_dw (at most 16)
  *   LK_HEIGHTS(X), LK_HEIGHTS_DW(X)  X(1) .. X(LK_MR), X(1) .. X(LK_MR_DW)
+ *   LK_KB      depth of a pass of gemm_fwd and gemm_dx over the rows, so that the strip of weights stays in L1
  *   LK_KB_DW   samples of gemm_dw per pass over the tiles, so that the strips of a pass stay in L1
- * A tile is MR rows x NV = 2 vectors of chains in registers. Each k loads NV vectors of the right operand and broadcasts MR
- * elements of the left one. Row counts are equalised over tiles, so no tile is much lower than the others.
+ * A tile is MR rows x NV = 2 vectors of chains in registers. Each k loads NV vectors of the right operand and
+ * broadcasts MR elements of the left one. Row counts are equalised over tiles, so no tile is much lower than the
+ * others.
  */
 #ifndef LK_SIMD_GEMM_H
 #define LK_SIMD_GEMM_H
@@ -22,7 +24,8 @@
 
 enum { NV = 2, P = LK_PANEL, NR = NV * VL };
 
-/* One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. C[m][n] at c + m * P. */
+/* One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. C[m][n] at c + m * P.
+ */
 struct product {
     size_t M, N, K, run, lda, ldb, ldc;
     const float *a, *b;
@@ -83,9 +86,10 @@ LK_INLINE vf finish(const int backward, enum lk_act act, vf x, const float *y)
     return x;
 }
 
-/* Store a tile whose last vector may hold fewer than VL columns: pad columns become +0. cols: valid columns of the tile. */
-LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act, const struct product *g,
-                          vf acc[LK_MR][NV], float *c, const float *y, size_t cols)
+/* Store a tile whose last vector may hold fewer than VL columns: pad columns become +0. cols: valid columns of the
+ * tile. */
+LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act,
+                          const struct product *g, vf acc[LK_MR][NV], float *c, const float *y, size_t cols)
 {
     LK_UNROLL for (int i = 0; i < mr; i++)
     {
@@ -132,8 +136,8 @@ LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t
 
         if (g->bias)
             start = rest < VL ? v_load_n(g->bias + n + (size_t)j * VL, rest) : v_load(g->bias + n + (size_t)j * VL);
-        LK_UNROLL for (int i = 0; i < mr; i++)
-            acc[i][j] = g->from_c ? v_load(c + (size_t)i * P + vector_at(j, g->ldc)) : start;
+        LK_UNROLL for (int i = 0; i < mr; i++) acc[i][j] =
+            g->from_c ? v_load(c + (size_t)i * P + vector_at(j, g->ldc)) : start;
     }
     chains(mr, nv, ars, acs, g, a, g->b + panel * g->ldb + n % P, acc);
     if (backward && g->act == LK_ACT_RELU)
@@ -187,27 +191,59 @@ static void tile_dw(size_t mr, int nv, const struct product *g, const float *a, 
     }
 }
 
-/* All tiles of forward or data gradient: a column strip of the weights stays in L2 while the rows pass by. */
-LK_INLINE void all_tiles(const struct product *g,
+/* Length of the next k block: equal parts of at most `most`, whole panels. */
+LK_INLINE size_t block_of(size_t K, size_t most)
+{
+    const size_t parts = (K + most - 1) / most;
+
+    return parts > 1 ? (K / parts + P - 1) / P * P : K;
+}
+
+/*
+ * All tiles of forward or data gradient, LK_KB of K at a time: that part of the left operand stays in L2, a strip of NR
+ * columns of the weights in L1 while the rows pass by. The chains go on through C; the epilogue belongs to the last
+ * part.
+ */
+LK_INLINE void all_tiles(const struct product *whole,
                          void (*one)(size_t, int, const struct product *, const float *, size_t, size_t))
 {
-    const size_t tiles = (g->M + LK_MR - 1) / LK_MR;
+    const size_t tiles = (whole->M + LK_MR - 1) / LK_MR, kb = block_of(whole->K, LK_KB);
+    struct product g = *whole;
+    size_t left = whole->K;
 
-    for (size_t n = 0; n < g->N; n += NR) {
-        for (size_t t = 0, m = 0; t < tiles; t++) {
-            size_t mr = (g->M - m + tiles - t - 1) / (tiles - t);
-
-            one(mr, vectors_at(g->N, n), g, g->a + m * P, m, n);
-            m += mr;
-        }
-    }
+    do {
+        g.K = left < kb ? left : kb;
+        left -= g.K;
+        g.act = left ? LK_ACT_NONE : whole->act;
+        for (size_t n = 0; n < g.N; n += NR)
+            for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
+                mr = (g.M - m + tiles - t - 1) / (tiles - t);
+                one(mr, vectors_at(g.N, n), &g, g.a + m * P, m, n);
+            }
+        g.a += g.K / P * g.lda;
+        g.b += g.K * P;
+        g.bias = NULL;
+        g.from_c = 1;
+    } while (left);
 }
 
 static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, const float *W, const float *bias,
                      float *Y, size_t ldy, enum lk_act act)
 {
-    const struct product g = {.M = M, .N = N, .K = K, .run = P, .lda = lda, .ldb = K * P, .ldc = ldy, .a = A, .b = W,
-                              .c = Y, .bias = bias, .y = Y, .ldy = ldy, .act = act};
+    const struct product g = {.M = M,
+                              .N = N,
+                              .K = K,
+                              .run = P,
+                              .lda = lda,
+                              .ldb = K * P,
+                              .ldc = ldy,
+                              .a = A,
+                              .b = W,
+                              .c = Y,
+                              .bias = bias,
+                              .y = Y,
+                              .ldy = ldy,
+                              .act = act};
 
     all_tiles(&g, tile_fwd);
 }
@@ -215,8 +251,18 @@ static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, c
 static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, const float *WT, const float *Y,
                     size_t ldy, enum lk_act act, float *DX, size_t lddx)
 {
-    const struct product g = {.M = M, .N = N, .K = K, .run = P, .lda = ldd, .ldb = K * P, .ldc = lddx, .a = D, .b = WT,
-                              .c = DX, .y = act == LK_ACT_NONE ? DX : Y, .ldy = act == LK_ACT_NONE ? lddx : ldy,
+    const struct product g = {.M = M,
+                              .N = N,
+                              .K = K,
+                              .run = P,
+                              .lda = ldd,
+                              .ldb = K * P,
+                              .ldc = lddx,
+                              .a = D,
+                              .b = WT,
+                              .c = DX,
+                              .y = act == LK_ACT_NONE ? DX : Y,
+                              .ldy = act == LK_ACT_NONE ? lddx : ldy,
                               .act = act};
 
     all_tiles(&g, tile_dx);
@@ -254,8 +300,17 @@ static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, co
 
     do {
         const size_t kb = K - k < LK_KB_DW ? K - k : LK_KB_DW;
-        struct product g = {.M = M, .N = N, .K = kb, .run = kb, .ldb = ldd, .ldc = ldg, .b = D + k * P, .c = G, .y = G,
-                            .ldy = ldg, .from_c = !first || k > 0};
+        struct product g = {.M = M,
+                            .N = N,
+                            .K = kb,
+                            .run = kb,
+                            .ldb = ldd,
+                            .ldc = ldg,
+                            .b = D + k * P,
+                            .c = G,
+                            .y = G,
+                            .ldy = ldg,
+                            .from_c = !first || k > 0};
 
         for (size_t n = 0; n < N; n += NR)
             for (size_t m = 0; m < M; m += P) {

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { NO_STOP = -1, PEAK_ROUNDS_FIRST = 20, PEAK_ROUNDS = 3 };
+enum { NO_STOP = -1, PEAK_ROUNDS_FIRST = 50, PEAK_ROUNDS = 3 };
 
 /* A pass over rows: losses and hits in row order. */
 struct pass {
