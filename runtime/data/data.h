@@ -5,7 +5,8 @@
 
 #include "core/status.h"
 
-/* x (rows, channels * length) bytes row-major; label (rows), each < classes. An image of 28 x 28: 28 channels of length 28. */
+/* x (rows, channels * length) bytes row-major; label (rows), each < classes. An image of 28 x 28: 28 channels of
+ * length 28. */
 struct lockstep_data {
     size_t rows, channels, length, classes;
     uint8_t *x;
@@ -13,16 +14,17 @@ struct lockstep_data {
 };
 
 /*
- * idx.c: read an image file (magic 0x00000803) and a label file (0x00000801) of MNIST's IDX form, each plain or gzip by its
- * first bytes, not by its name. Checked: magic, counts that agree, sizes (no overflow, as the file says), every byte there and
- * none left over, gzip CRC and length, labels < 10. E_DATA names file, place, expected, got. E_MEMORY.
+ * idx.c: read an image file (magic 0x00000803) and a label file (0x00000801) of MNIST's IDX form, each plain or gzip by
+ * its first bytes, not by its name. Checked: magic, counts that agree, sizes (no overflow, as the file says), every
+ * byte there and none left over, gzip CRC and length, labels < 10. E_DATA names file, place, expected, got. E_MEMORY.
  * On LOCKSTEP_OK *out owns x and label (ls_free); otherwise *out is zeroed.
  */
 enum lockstep_status ls_idx_read(const char *images, const char *labels, struct lockstep_data *out,
                                  struct lockstep_error *err);
 
 /*
- * idx.c: find the pair of one part in a folder: {train,t10k}-images-idx3-ubyte and -labels-idx1-ubyte (also with '.' for the
+ * idx.c: find the pair of one part in a folder: {train,t10k}-images-idx3-ubyte and -labels-idx1-ubyte (also with '.'
+ * for the
  * '-' before idx), plain first, then .gz; and read it.
  */
 enum lockstep_status ls_idx_open(const char *folder, enum lockstep_part part, struct lockstep_data *out,

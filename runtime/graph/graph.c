@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Syntax tree -> graph: resolve names and ops, bind attributes, add the implied input and loss, run the shape rules. */
 #include "graph/graph.h"
+
+#include "core/nearest.h"
 #include "graph/text.h"
 
 #include <math.h>

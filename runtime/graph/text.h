@@ -2,15 +2,13 @@
  * Model text -> syntax tree. Knows the grammar, not the ops.
  *
  *   program = { [NAME "="] expr (newline | ";") }      "#" starts a comment up to the end of the line
- *   expr    = sum { "|" stage }                        feeds the value on its left into the op on its right; binds loosest
- *   stage   = NAME [ "(" arguments ")" ]
- *   sum     = product { ("+" | "-") product }          op names add, sub
+ *   expr    = sum { "|" stage }                        feeds the value on its left into the op on its right; binds
+ * loosest stage   = NAME [ "(" arguments ")" ] sum     = product { ("+" | "-") product }          op names add, sub
  *   product = unary { ("*" | "/") unary }              op names mul, div
- *   unary   = "-" unary | primary                      op name neg (a minus before a number literal is part of the number)
- *   primary = NUMBER | NAME | NAME "(" arguments ")" | "(" expr ")"
- *   arguments = [ argument { "," argument } ]  argument = [NAME "="] expr
- * Newlines inside parentheses, and before a line that begins with "|", do not end a statement.
- * NAME = [A-Za-z_][A-Za-z0-9_]*; NUMBER = digits [. digits] [e [+-] digits].
+ *   unary   = "-" unary | primary                      op name neg (a minus before a number literal is part of the
+ * number) primary = NUMBER | NAME | NAME "(" arguments ")" | "(" expr ")" arguments = [ argument { "," argument } ]
+ * argument = [NAME "="] expr Newlines inside parentheses, and before a line that begins with "|", do not end a
+ * statement. NAME = [A-Za-z_][A-Za-z0-9_]*; NUMBER = digits [. digits] [e [+-] digits].
  */
 #ifndef LS_TEXT_H
 #define LS_TEXT_H
@@ -44,12 +42,10 @@ struct ls_text {
 };
 
 /*
- * Parse. E_USAGE: "model text: line L, column C: expected X, got Y". At most 64 KiB of text, 64 levels of nesting, 4096 nodes.
+ * Parse. E_USAGE: "model text: line L, column C: expected X, got Y". At most 64 KiB of text, 64 levels of nesting, 4096
+ * nodes.
  */
 enum lockstep_status ls_text_parse(const char *text, struct ls_text *out, struct lockstep_error *err);
 void ls_text_free(struct ls_text *text);
-
-/* The candidate nearest to word by edit distance, if at most a third of its letters differ; else NULL. */
-const char *ls_nearest(const char *word, const char *const *candidates, size_t n);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Built-in models, written as model text, and how --model finds a text. */
 #include "core/mem.h"
-#include "graph/text.h"
+#include "core/nearest.h"
 #include "train/model.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "train/model.h"
 
 #include "core/mem.h"
-#include "graph/text.h"
+#include "core/nearest.h"
 #include "train/init.h"
 #include "train/machine.h"
 

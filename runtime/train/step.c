@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/step.h"
 
-#include <string.h>
+#include "train/units.h"
 
-/* A flag on a line of its own. */
-struct ls_thread_flag {
-    _Alignas(64) bool set;
-};
+#include <string.h>
 
 /* What one worker needs while a batch runs. */
 struct walk {
@@ -17,131 +14,6 @@ struct walk {
     size_t set;    /* activation block and slots in use */
     bool resident; /* the batch fits the activation block: rows keep their place in it, so that values can be read */
 };
-
-/* One gradient of a unit: in a flat array of all parameters, or packed in a scratch block. */
-struct gradient {
-    float *base;
-    bool packed;
-};
-
-/* A contiguous run of parameters: `at` in a flat array, `packed` in a scratch block. */
-struct segment {
-    size_t at, packed, n;
-};
-
-enum { SEGMENTS = 4 };
-
-/* ---- units ---- */
-
-/* The runs of a unit: one for each panel of the weight, one for the bias (owned with the first rows). */
-static size_t segments_of(const struct ls_graph *g, const struct ls_unit *u, struct segment s[SEGMENTS])
-{
-    const struct ls_node *n = &g->node[u->node];
-    const size_t panels = lk_panels(u->cols), panel = u->col / LK_PANEL, run = u->rows * LK_PANEL;
-    size_t count = 0;
-
-    for (size_t p = 0; p < panels; p++)
-        s[count++] =
-            (struct segment){n->param[0].offset + ((panel + p) * n->param[0].rows + u->row) * LK_PANEL, p * run, run};
-    if (n->n_params > 1 && u->row == 0)
-        s[count++] = (struct segment){n->param[1].offset + panel * LK_PANEL, panels * run, panels * LK_PANEL};
-    return count;
-}
-
-static float *segment_in(struct gradient g, const struct segment *s)
-{
-    return g.base + (g.packed ? s->packed : s->at);
-}
-
-/* Slot of a set: a flat array of all parameters. */
-static float *slot_at(const struct ls_engine *e, size_t set, size_t slot)
-{
-    return e->slot + (set * e->slots + slot) * e->g->params;
-}
-
-/* Continue the chains of a unit over the rows in context. */
-static void unit_chains(const struct walk *k, const struct ls_context *c, const struct ls_unit *u, struct gradient g,
-                        bool first)
-{
-    const struct ls_node *n = &k->e->g->node[u->node];
-    struct segment s[SEGMENTS];
-    const size_t panels = lk_panels(u->cols);
-    const bool bias = segments_of(k->e->g, u, s) > panels;
-
-    n->op->grad(n, c, u, segment_in(g, &s[0]), (g.packed ? u->rows : n->param[0].rows) * LK_PANEL,
-                bias ? segment_in(g, &s[panels]) : NULL, first);
-}
-
-/* left += right */
-static void unit_add(const struct ls_engine *e, const struct ls_unit *u, struct gradient left, struct gradient right)
-{
-    struct segment s[SEGMENTS];
-
-    for (size_t i = 0, n = segments_of(e->g, u, s); i < n; i++)
-        e->kernels.k.add(s[i].n, segment_in(left, &s[i]), segment_in(right, &s[i]), segment_in(left, &s[i]));
-}
-
-static void unit_transpose(struct ls_engine *e, const struct ls_unit *u)
-{
-    const struct ls_node *n = &e->g->node[u->node];
-    const struct ls_param *p = &n->param[0];
-
-    if (n->backward)
-        e->kernels.k.transpose(
-            u->rows, u->cols, e->w + p->offset + (u->col / LK_PANEL * p->rows + u->row) * LK_PANEL, p->rows * LK_PANEL,
-            e->wt + n->wt_offset + (u->row / LK_PANEL * p->cols + u->col) * LK_PANEL, p->cols * LK_PANEL);
-}
-
-/* The gradient of a unit is complete: update its parameters, or keep it. */
-static void unit_finish(const struct walk *k, const struct ls_unit *u, struct gradient g)
-{
-    struct ls_engine *e = k->e;
-    struct segment s[SEGMENTS];
-    const size_t n = segments_of(e->g, u, s);
-
-    for (size_t i = 0; i < n; i++) {
-        float *const state[2] = {e->state[0] + s[i].at, e->state[1] ? e->state[1] + s[i].at : NULL};
-
-        if (k->b->mode == LS_TRAIN)
-            e->optim->apply(&e->kernels.k, &k->b->optim, s[i].n, segment_in(g, &s[i]), e->w + s[i].at, state);
-        else
-            memcpy(e->root + s[i].at, segment_in(g, &s[i]), s[i].n * sizeof(float));
-    }
-    if (k->b->mode == LS_TRAIN)
-        unit_transpose(e, u);
-}
-
-/* Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed
- * cost. */
-static size_t unit_cost(const struct ls_unit *u)
-{
-    return u->rows * (lk_panels(u->cols) * LK_PANEL) + 64;
-}
-
-/* Contiguous units of about equal cost for each thread. */
-static void share_units(struct ls_engine *e, unsigned threads)
-{
-    size_t total = 0, sum = 0, t = 0;
-
-    for (size_t i = 0; i < e->g->n_units; i++)
-        total += unit_cost(&e->g->unit[i]);
-    for (size_t i = 0; i < e->g->n_units; i++) {
-        while (t + 1 < threads && sum + unit_cost(&e->g->unit[i]) / 2 >= total / threads * (t + 1))
-            e->unit_end[t++] = i;
-        sum += unit_cost(&e->g->unit[i]);
-    }
-    while (t < threads)
-        e->unit_end[t++] = e->g->n_units;
-}
-
-/* Units of this worker when they are spread over the whole team. */
-static void own_units(const struct walk *k, size_t *first, size_t *end)
-{
-    *first = k->w->t ? k->e->unit_end[k->w->t - 1] : 0;
-    *end = k->e->unit_end[k->w->t];
-}
-
-/* ---- rows ---- */
 
 static struct ls_context context_of(const struct walk *k, size_t row, size_t rows, size_t batch_row)
 {
@@ -199,8 +71,6 @@ static void run_rows(const struct walk *k, size_t row, size_t rows, size_t batch
             g->node[i].op->backward(&g->node[i], &c);
 }
 
-/* ---- the two schedules ---- */
-
 /* A block: rows [first, end) of the batch, part of a shard; where its gradient goes. */
 struct block {
     size_t first, end;
@@ -212,6 +82,12 @@ struct block {
 static size_t home_of(const struct walk *k, const struct block *b)
 {
     return k->resident ? b->first : 0;
+}
+
+/* Scalars of the update, NULL when the gradient is only wanted. */
+static const struct ls_optim_step *update_of(const struct walk *k)
+{
+    return k->b->mode == LS_TRAIN ? &k->b->optim : NULL;
 }
 
 /*
@@ -227,18 +103,18 @@ static void gradient_phase(const struct walk *k, const struct block *b, size_t u
 
     for (size_t i = u0; i < u1; i++) {
         const struct ls_unit *u = &e->g->unit[i];
-        struct gradient sum = passing ? (struct gradient){e->scratch + k->w->t * e->scratch_stride, true}
-                                      : (struct gradient){slot_at(e, k->set, b->slot), false};
+        struct ls_gradient sum = passing ? (struct ls_gradient){e->scratch + k->w->t * e->scratch_stride, true}
+                                         : (struct ls_gradient){ls_engine_slot(e, k->set, b->slot), false};
 
-        unit_chains(k, &c, u, sum, b->opens);
+        ls_unit_chains(e, &c, u, sum, b->opens);
         for (size_t a = 0; b->closes && a < b->additions; a++) {
-            const struct gradient left = {slot_at(e, k->set, b->slot - 1 - a), false};
+            const struct ls_gradient left = {ls_engine_slot(e, k->set, b->slot - 1 - a), false};
 
-            unit_add(e, u, left, sum);
+            ls_unit_add(e, u, left, sum);
             sum = left;
         }
         if (last)
-            unit_finish(k, u, sum);
+            ls_unit_finish(e, u, sum, update_of(k));
     }
 }
 
@@ -284,7 +160,7 @@ static bool owners_block(const struct walk *k, const struct block *b, bool last)
     ls_barrier_wait(k->w);
     if (last && k->b->mode == LS_TRAIN && !all_finite(k))
         return false;
-    own_units(k, &u0, &u1);
+    ls_engine_units(k->e, k->w, &u0, &u1);
     gradient_phase(k, b, u0, u1, last);
     ls_barrier_wait(k->w);
     return true;
@@ -305,7 +181,7 @@ static void fold_replicas(const struct walk *k)
     struct ls_engine *e = k->e;
     size_t u0, u1;
 
-    own_units(k, &u0, &u1);
+    ls_engine_units(k->e, k->w, &u0, &u1);
     for (size_t i = u0; i < u1; i++) {
         struct ls_stack all = {0};
         float *sum[LS_STACK_MAX] = {NULL};
@@ -318,13 +194,13 @@ static void fold_replicas(const struct walk *k)
             for (size_t p = 0; p < parts.n; p++) {
                 size_t at = all.n, additions = ls_stack_push(&all, parts.part[p]);
 
-                sum[at] = slot_at(e, t, p);
+                sum[at] = ls_engine_slot(e, t, p);
                 for (; additions; additions--, at--)
-                    unit_add(e, &e->g->unit[i], (struct gradient){sum[at - 1], false},
-                             (struct gradient){sum[at], false});
+                    ls_unit_add(e, &e->g->unit[i], (struct ls_gradient){sum[at - 1], false},
+                                (struct ls_gradient){sum[at], false});
             }
         }
-        unit_finish(k, &e->g->unit[i], (struct gradient){sum[0], false});
+        ls_unit_finish(e, &e->g->unit[i], (struct ls_gradient){sum[0], false}, update_of(k));
     }
 }
 
@@ -349,14 +225,6 @@ static bool owners_step(struct walk *k)
 
     each_block(k, 0, k->e->shards, owners_block, &stack);
     return all_finite(k);
-}
-
-void ls_engine_join(struct ls_engine *e, struct ls_worker *w)
-{
-    if (w->t == 0)
-        share_units(e, w->T);
-    e->nonfinite[w->t].set = false;
-    ls_barrier_wait(w);
 }
 
 bool ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b)
@@ -391,92 +259,4 @@ void ls_forward_rows(struct ls_engine *e, struct ls_worker *w, const struct ls_b
         if (done)
             done(user, e, &c);
     }
-}
-
-/* ---- memory ---- */
-
-static size_t scratch_floats(const struct ls_graph *g)
-{
-    size_t most = 0;
-
-    for (size_t i = 0; i < g->n_units; i++) {
-        const size_t n = (g->unit[i].rows + 1) * lk_panels(g->unit[i].cols) * LK_PANEL;
-
-        most = n > most ? n : most;
-    }
-    return most;
-}
-
-/* Slots that the deepest range of shards needs, for any team up to the one asked for: the system may give fewer
- * threads. */
-static size_t slots_needed(const struct ls_engine *e)
-{
-    size_t most = 1;
-
-    for (size_t T = 1; T <= e->sets; T++)
-        for (size_t t = 0; t < T; t++) {
-            const size_t d = ls_stack_depth(e->shards * t / T, e->shards * (t + 1) / T);
-
-            most = d > most ? d : most;
-        }
-    return most;
-}
-
-static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error *err)
-{
-    const struct ls_graph *g = e->g;
-    struct ls_arena *a = &e->arena;
-    const size_t f = sizeof(float);
-    const size_t w = ls_arena_book(a, g->params, f), wt = ls_arena_book(a, g->transposed, f);
-    const size_t root = ls_arena_book(a, g->params, f), state0 = ls_arena_book(a, g->params, f);
-    const size_t state1 = ls_arena_book(a, e->optim->states > 1 ? g->params : 0, f);
-    const size_t act = ls_arena_book_2d(a, e->sets, g->activations, f);
-    const size_t label = ls_arena_book_2d(a, e->sets, e->label_stride, 1);
-    const size_t slot = ls_arena_book_2d(a, e->sets * e->slots, g->params, f);
-    const size_t scratch = ls_arena_book_2d(a, e->threads, e->scratch_stride, f);
-    const size_t unit_end = ls_arena_book(a, e->threads, sizeof *e->unit_end);
-    const size_t flag = ls_arena_book(a, e->threads, sizeof *e->nonfinite);
-
-    if (ls_arena_commit(a, err))
-        return err->status;
-    e->w = ls_arena_at(a, w);
-    e->wt = ls_arena_at(a, wt);
-    e->root = ls_arena_at(a, root);
-    e->state[0] = ls_arena_at(a, state0);
-    e->state[1] = e->optim->states > 1 ? ls_arena_at(a, state1) : NULL;
-    e->act = ls_arena_at(a, act);
-    e->label = ls_arena_at(a, label);
-    e->slot = ls_arena_at(a, slot);
-    e->scratch = ls_arena_at(a, scratch);
-    e->unit_end = ls_arena_at(a, unit_end);
-    e->nonfinite = ls_arena_at(a, flag);
-    return LOCKSTEP_OK;
-}
-
-enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *g, const struct lk_table *kernels,
-                                    unsigned threads, enum ls_reduce reduce, size_t shards,
-                                    const struct ls_optim *optim, struct lockstep_error *err)
-{
-    *e = (struct ls_engine){.g = g,
-                            .kernels = *kernels,
-                            .threads = threads,
-                            .reduce = reduce,
-                            .shards = shards,
-                            .optim = optim,
-                            .sets = reduce == LS_REPLICAS ? threads : 1,
-                            .label_stride = (g->block + 63) / 64 * 64,
-                            .scratch_stride = scratch_floats(g)};
-    e->slots = slots_needed(e);
-    return allocate(e, err);
-}
-
-void ls_engine_free(struct ls_engine *e)
-{
-    ls_arena_free(&e->arena);
-}
-
-void ls_engine_weights_changed(struct ls_engine *e)
-{
-    for (size_t i = 0; i < e->g->n_units; i++)
-        unit_transpose(e, &e->g->unit[i]);
 }

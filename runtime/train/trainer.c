@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Training and evaluation: epochs of steps in one parallel region, from the first batch to the last evaluation. */
+ * Training: epochs of steps in one parallel region, from the first batch to the last evaluation. */
 #include "core/mem.h"
 #include "core/rng.h"
-#include "data/data.h"
+#include "train/evaluate.h"
 #include "train/machine.h"
-#include "train/model.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
 enum { NO_STOP = -1, PEAK_ROUNDS_FIRST = 50, PEAK_ROUNDS = 3 };
-
-/* A pass over rows: losses and hits in row order. */
-struct pass {
-    const struct lockstep_data *data;
-    float *loss;
-    uint8_t *hit;
-};
 
 struct run {
     struct lockstep_model *m;
@@ -25,8 +17,7 @@ struct run {
     uint32_t *index; /* rows of the epoch in order */
     float *loss[2];  /* by parity of the step, so that one is read while the other is written */
     uint8_t *hit[2];
-    struct pass eval;
-    uint32_t *eval_index; /* 0, 1, 2, ... */
+    struct ls_pass eval;
     struct ls_peak_cell *cell;
     size_t batches, steps_done;
     double peak;
@@ -53,17 +44,12 @@ static void shuffle(uint32_t *index, size_t n, uint32_t seed, uint32_t epoch)
     }
 }
 
-static struct ls_source source_of(const struct lockstep_data *d, const uint32_t *index, size_t rows)
-{
-    return (struct ls_source){.bytes = d->x, .index = index, .label = d->label, .rows = rows};
-}
-
 /* Batch `step` of the epoch; t counts all steps of the run. */
 static struct ls_batch batch_of(const struct run *r, size_t step, size_t t)
 {
     const struct lockstep_recipe *c = &r->m->recipe;
     const size_t first = step * c->batch, rest = r->train->rows - first;
-    struct ls_batch b = {.source = source_of(r->train, r->index + first, rest < c->batch ? rest : c->batch),
+    struct ls_batch b = {.source = ls_data_source(r->train, r->index + first, rest < c->batch ? rest : c->batch),
                          .mode = LS_TRAIN,
                          .loss = r->loss[t & 1],
                          .hit = r->hit[t & 1]};
@@ -121,28 +107,6 @@ static void account_step(const struct run *r, struct ls_worker *w, struct accoun
     }
 }
 
-/* Losses and hits of all rows of a data set; every worker its span, without a barrier. */
-static void evaluate_rows(struct ls_engine *e, struct ls_worker *w, const struct pass *p, const uint32_t *index)
-{
-    const struct ls_batch b = {
-        .source = source_of(p->data, index, p->data->rows), .mode = LS_FORWARD, .loss = p->loss, .hit = p->hit};
-
-    ls_forward_rows(e, w, &b, NULL, NULL);
-}
-
-static void sum_pass(const struct pass *p, double *loss, double *accuracy)
-{
-    size_t hits = 0;
-    double sum = 0.0;
-
-    for (size_t i = 0; i < p->data->rows; i++) {
-        sum += (double)p->loss[i];
-        hits += p->hit[i];
-    }
-    *loss = sum / (double)p->data->rows;
-    *accuracy = (double)hits / (double)p->data->rows;
-}
-
 static void tell_epoch(const struct run *r, struct ls_worker *w, const struct account *a, uint64_t end, uint64_t now)
 {
     struct lockstep_epoch e = {.epoch = a->epoch,
@@ -151,7 +115,7 @@ static void tell_epoch(const struct run *r, struct ls_worker *w, const struct ac
                                .eval_seconds = seconds(end, now)};
 
     if (r->test)
-        sum_pass(&r->eval, &e.test_loss, &e.test_accuracy);
+        ls_pass_sum(&r->eval, &e.test_loss, &e.test_accuracy);
     e.samples_per_second = (double)a->rows / e.seconds;
     e.gflops = gflops(r, a->rows, e.seconds);
     e.peak_share = e.gflops / r->peak;
@@ -223,37 +187,12 @@ static void train_worker(void *arg, struct ls_worker *w)
             return;
         end = ls_now();
         if (r->test) {
-            evaluate_rows(e, w, &r->eval, r->eval_index);
+            ls_pass_run(e, w, &r->eval, NULL, NULL);
             ls_barrier_wait(w);
         }
         if (w->t == 0)
             tell_epoch(r, w, &a, end, ls_now());
     }
-}
-
-/* ---- memory and public functions ---- */
-
-static void free_pass(struct pass *p)
-{
-    ls_free(p->loss);
-    ls_free(p->hit);
-}
-
-static uint32_t *identity(size_t n, struct lockstep_error *err)
-{
-    uint32_t *index = ls_alloc(n, sizeof *index, err);
-
-    for (size_t i = 0; index && i < n; i++)
-        index[i] = (uint32_t)i;
-    return index;
-}
-
-static enum lockstep_status alloc_pass(struct pass *p, const struct lockstep_data *d, struct lockstep_error *err)
-{
-    p->data = d;
-    p->loss = ls_alloc(d->rows, sizeof *p->loss, err);
-    p->hit = p->loss ? ls_alloc(d->rows, 1, err) : NULL;
-    return p->hit ? LOCKSTEP_OK : err->status;
 }
 
 static enum lockstep_status alloc_run(struct run *r, struct lockstep_error *err)
@@ -270,10 +209,7 @@ static enum lockstep_status alloc_run(struct run *r, struct lockstep_error *err)
         if (!r->hit[i])
             return err->status;
     }
-    if (!r->test)
-        return LOCKSTEP_OK;
-    r->eval_index = identity(r->test->rows, err);
-    return r->eval_index ? alloc_pass(&r->eval, r->test, err) : err->status;
+    return r->test ? ls_pass_alloc(&r->eval, r->test, err) : LOCKSTEP_OK;
 }
 
 static void free_run(struct run *r)
@@ -284,22 +220,7 @@ static void free_run(struct run *r)
         ls_free(r->loss[i]);
         ls_free(r->hit[i]);
     }
-    ls_free(r->eval_index);
-    free_pass(&r->eval);
-}
-
-/* Does a data set fit the model? */
-static enum lockstep_status check_data(const struct lockstep_model *m, const struct lockstep_data *d,
-                                       struct lockstep_error *err)
-{
-    if (d->channels != m->channels || d->length != m->length)
-        return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected rows of %zu x %zu as in the model, got %zu x %zu",
-                       m->channels, m->length, d->channels, d->length);
-    for (size_t i = 0; i < d->rows; i++)
-        if (d->label[i] >= m->graph.classes)
-            return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected labels below %zu as in the model, got %u at row %zu",
-                           m->graph.classes, (unsigned)d->label[i], i);
-    return LOCKSTEP_OK;
+    ls_pass_free(&r->eval);
 }
 
 enum lockstep_status lockstep_train(struct lockstep_model *m, const struct lockstep_data *train,
@@ -312,7 +233,7 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
     if (m->recipe.batch > train->rows)
         return ls_fail(err, LOCKSTEP_E_USAGE, "batch: expected at most the %zu rows of the data, got %zu", train->rows,
                        m->recipe.batch);
-    if (check_data(m, train, err) || (test && check_data(m, test, err)))
+    if (ls_data_check(m, train, err) || (test && ls_data_check(m, test, err)))
         return err->status;
     r.batches = (train->rows + m->recipe.batch - 1) / m->recipe.batch;
     atomic_init(&r.stop_after, NO_STOP);
@@ -328,95 +249,5 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
                     r.steps_done + 1, r.steps_done / r.batches + 1);
     }
     free_run(&r);
-    return err->status;
-}
-
-struct evaluation {
-    struct lockstep_model *m;
-    struct pass pass;
-    uint32_t *index;
-    uint8_t *label; /* predict */
-    float *probability;
-};
-
-static void evaluate_worker(void *arg, struct ls_worker *w)
-{
-    struct evaluation *v = arg;
-
-    ls_engine_join(&v->m->engine, w);
-    evaluate_rows(&v->m->engine, w, &v->pass, v->index);
-}
-
-enum lockstep_status lockstep_evaluate(struct lockstep_model *m, const struct lockstep_data *data, double *loss,
-                                       double *accuracy, struct lockstep_error *err)
-{
-    struct evaluation v = {.m = m};
-
-    if (check_data(m, data, err))
-        return err->status;
-    v.index = identity(data->rows, err);
-    if (v.index && !alloc_pass(&v.pass, data, err)) {
-        m->forwarded = m->differentiated = false;
-        ls_team_run(m->engine.threads, evaluate_worker, &v);
-        sum_pass(&v.pass, loss, accuracy);
-        err->status = LOCKSTEP_OK;
-    }
-    free_pass(&v.pass);
-    ls_free(v.index);
-    return err->status;
-}
-
-/* Most probable class of a chunk's rows: the first maximum of the logits, and its softmax. The logits are overwritten.
- */
-static void predict_chunk(void *user, const struct ls_engine *e, const struct ls_context *c)
-{
-    struct evaluation *v = user;
-    const struct ls_node *n = e->g->output;
-    float *z = ls_rows(c, n->y);
-
-    for (size_t m = 0; m < c->rows; m++) {
-        size_t best = 0;
-
-        for (size_t i = 1; i < n->features; i++)
-            if (z[i / LK_PANEL * n->y.ld + m * LK_PANEL + i % LK_PANEL] >
-                z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL])
-                best = i;
-        v->label[c->batch_row + m] = (uint8_t)best;
-    }
-    c->k->softmax_fwd(c->rows, n->features, z, n->y.ld, z, n->y.ld);
-    for (size_t m = 0; m < c->rows; m++) {
-        const size_t best = v->label[c->batch_row + m];
-
-        v->probability[c->batch_row + m] = z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL];
-    }
-}
-
-static void predict_worker(void *arg, struct ls_worker *w)
-{
-    struct evaluation *v = arg;
-    const struct ls_batch b = {.source = source_of(v->pass.data, v->index, v->pass.data->rows),
-                               .mode = LS_FORWARD,
-                               .loss = v->pass.loss,
-                               .hit = v->pass.hit};
-
-    ls_engine_join(&v->m->engine, w);
-    ls_forward_rows(&v->m->engine, w, &b, predict_chunk, v);
-}
-
-enum lockstep_status lockstep_predict(struct lockstep_model *m, const struct lockstep_data *data, uint8_t *label,
-                                      float *probability, struct lockstep_error *err)
-{
-    struct evaluation v = {.m = m, .label = label, .probability = probability};
-
-    if (check_data(m, data, err))
-        return err->status;
-    v.index = identity(data->rows, err);
-    if (v.index && !alloc_pass(&v.pass, data, err)) {
-        m->forwarded = m->differentiated = false;
-        ls_team_run(m->engine.threads, predict_worker, &v);
-        err->status = LOCKSTEP_OK;
-    }
-    free_pass(&v.pass);
-    ls_free(v.index);
     return err->status;
 }

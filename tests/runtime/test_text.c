@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "core/nearest.h"
 #include "graph/text.h"
 
 /* ---- trees as text: name=(op first keyword=second); a call fed by "|" is (|op ...) ---- */

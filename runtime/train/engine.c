@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "train/engine.h"
+
+#include "train/units.h"
+
+/* Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed
+ * cost. */
+static size_t unit_cost(const struct ls_unit *u)
+{
+    return u->rows * (lk_panels(u->cols) * LK_PANEL) + 64;
+}
+
+/* Contiguous units of about equal cost for each thread. */
+static void share_units(struct ls_engine *e, unsigned threads)
+{
+    size_t total = 0, sum = 0, t = 0;
+
+    for (size_t i = 0; i < e->g->n_units; i++)
+        total += unit_cost(&e->g->unit[i]);
+    for (size_t i = 0; i < e->g->n_units; i++) {
+        while (t + 1 < threads && sum + unit_cost(&e->g->unit[i]) / 2 >= total / threads * (t + 1))
+            e->unit_end[t++] = i;
+        sum += unit_cost(&e->g->unit[i]);
+    }
+    while (t < threads)
+        e->unit_end[t++] = e->g->n_units;
+}
+
+void ls_engine_units(const struct ls_engine *e, const struct ls_worker *w, size_t *first, size_t *end)
+{
+    *first = w->t ? e->unit_end[w->t - 1] : 0;
+    *end = e->unit_end[w->t];
+}
+
+void ls_engine_join(struct ls_engine *e, struct ls_worker *w)
+{
+    if (w->t == 0)
+        share_units(e, w->T);
+    e->nonfinite[w->t].set = false;
+    ls_barrier_wait(w);
+}
+
+static size_t scratch_floats(const struct ls_graph *g)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < g->n_units; i++) {
+        const size_t n = (g->unit[i].rows + 1) * lk_panels(g->unit[i].cols) * LK_PANEL;
+
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+/* Slots that the deepest range of shards needs, for any team up to the one asked for: the system may give fewer
+ * threads. */
+static size_t slots_needed(const struct ls_engine *e)
+{
+    size_t most = 1;
+
+    for (size_t T = 1; T <= e->sets; T++)
+        for (size_t t = 0; t < T; t++) {
+            const size_t d = ls_stack_depth(e->shards * t / T, e->shards * (t + 1) / T);
+
+            most = d > most ? d : most;
+        }
+    return most;
+}
+
+static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error *err)
+{
+    const struct ls_graph *g = e->g;
+    struct ls_arena *a = &e->arena;
+    const size_t f = sizeof(float);
+    const size_t w = ls_arena_book(a, g->params, f), wt = ls_arena_book(a, g->transposed, f);
+    const size_t root = ls_arena_book(a, g->params, f), state0 = ls_arena_book(a, g->params, f);
+    const size_t state1 = ls_arena_book(a, e->optim->states > 1 ? g->params : 0, f);
+    const size_t act = ls_arena_book_2d(a, e->sets, g->activations, f);
+    const size_t label = ls_arena_book_2d(a, e->sets, e->label_stride, 1);
+    const size_t slot = ls_arena_book_2d(a, e->sets * e->slots, g->params, f);
+    const size_t scratch = ls_arena_book_2d(a, e->threads, e->scratch_stride, f);
+    const size_t unit_end = ls_arena_book(a, e->threads, sizeof *e->unit_end);
+    const size_t flag = ls_arena_book(a, e->threads, sizeof *e->nonfinite);
+
+    if (ls_arena_commit(a, err))
+        return err->status;
+    e->w = ls_arena_at(a, w);
+    e->wt = ls_arena_at(a, wt);
+    e->root = ls_arena_at(a, root);
+    e->state[0] = ls_arena_at(a, state0);
+    e->state[1] = e->optim->states > 1 ? ls_arena_at(a, state1) : NULL;
+    e->act = ls_arena_at(a, act);
+    e->label = ls_arena_at(a, label);
+    e->slot = ls_arena_at(a, slot);
+    e->scratch = ls_arena_at(a, scratch);
+    e->unit_end = ls_arena_at(a, unit_end);
+    e->nonfinite = ls_arena_at(a, flag);
+    return LOCKSTEP_OK;
+}
+
+enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *g, const struct lk_table *kernels,
+                                    unsigned threads, enum ls_reduce reduce, size_t shards,
+                                    const struct ls_optim *optim, struct lockstep_error *err)
+{
+    *e = (struct ls_engine){.g = g,
+                            .kernels = *kernels,
+                            .threads = threads,
+                            .reduce = reduce,
+                            .shards = shards,
+                            .optim = optim,
+                            .sets = reduce == LS_REPLICAS ? threads : 1,
+                            .label_stride = (g->block + 63) / 64 * 64,
+                            .scratch_stride = scratch_floats(g)};
+    e->slots = slots_needed(e);
+    return allocate(e, err);
+}
+
+void ls_engine_free(struct ls_engine *e)
+{
+    ls_arena_free(&e->arena);
+}
+
+void ls_engine_weights_changed(struct ls_engine *e)
+{
+    for (size_t i = 0; i < e->g->n_units; i++)
+        ls_unit_transpose(e, &e->g->unit[i]);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "train/evaluate.h"
+
+#include "core/mem.h"
+
+struct ls_source ls_data_source(const struct lockstep_data *d, const uint32_t *index, size_t rows)
+{
+    return (struct ls_source){.bytes = d->x, .index = index, .label = d->label, .rows = rows};
+}
+
+enum lockstep_status ls_pass_alloc(struct ls_pass *p, const struct lockstep_data *data, struct lockstep_error *err)
+{
+    *p = (struct ls_pass){.data = data};
+    p->index = ls_alloc(data->rows, sizeof *p->index, err);
+    p->loss = p->index ? ls_alloc(data->rows, sizeof *p->loss, err) : NULL;
+    p->hit = p->loss ? ls_alloc(data->rows, 1, err) : NULL;
+    if (!p->hit)
+        return err->status;
+    for (size_t i = 0; i < data->rows; i++)
+        p->index[i] = (uint32_t)i;
+    return LOCKSTEP_OK;
+}
+
+void ls_pass_free(struct ls_pass *p)
+{
+    ls_free(p->index);
+    ls_free(p->loss);
+    ls_free(p->hit);
+}
+
+void ls_pass_run(struct ls_engine *e, struct ls_worker *w, const struct ls_pass *p, ls_chunk_fn *done, void *user)
+{
+    const struct ls_batch b = {
+        .source = ls_data_source(p->data, p->index, p->data->rows), .mode = LS_FORWARD, .loss = p->loss, .hit = p->hit};
+
+    ls_forward_rows(e, w, &b, done, user);
+}
+
+void ls_pass_sum(const struct ls_pass *p, double *loss, double *accuracy)
+{
+    size_t hits = 0;
+    double sum = 0.0;
+
+    for (size_t i = 0; i < p->data->rows; i++) {
+        sum += (double)p->loss[i];
+        hits += p->hit[i];
+    }
+    *loss = sum / (double)p->data->rows;
+    *accuracy = (double)hits / (double)p->data->rows;
+}
+
+enum lockstep_status ls_data_check(const struct lockstep_model *m, const struct lockstep_data *d,
+                                   struct lockstep_error *err)
+{
+    if (d->channels != m->channels || d->length != m->length)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected rows of %zu x %zu as in the model, got %zu x %zu",
+                       m->channels, m->length, d->channels, d->length);
+    for (size_t i = 0; i < d->rows; i++)
+        if (d->label[i] >= m->graph.classes)
+            return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected labels below %zu as in the model, got %u at row %zu",
+                           m->graph.classes, (unsigned)d->label[i], i);
+    return LOCKSTEP_OK;
+}
+
+struct evaluation {
+    struct lockstep_model *m;
+    struct ls_pass pass;
+    uint8_t *label; /* predict */
+    float *probability;
+};
+
+static void evaluate_worker(void *arg, struct ls_worker *w)
+{
+    struct evaluation *v = arg;
+
+    ls_engine_join(&v->m->engine, w);
+    ls_pass_run(&v->m->engine, w, &v->pass, NULL, NULL);
+}
+
+enum lockstep_status lockstep_evaluate(struct lockstep_model *m, const struct lockstep_data *data, double *loss,
+                                       double *accuracy, struct lockstep_error *err)
+{
+    struct evaluation v = {.m = m};
+
+    if (ls_data_check(m, data, err))
+        return err->status;
+    if (!ls_pass_alloc(&v.pass, data, err)) {
+        m->forwarded = m->differentiated = false;
+        ls_team_run(m->engine.threads, evaluate_worker, &v);
+        ls_pass_sum(&v.pass, loss, accuracy);
+        err->status = LOCKSTEP_OK;
+    }
+    ls_pass_free(&v.pass);
+    return err->status;
+}
+
+/* Most probable class of a chunk's rows: the first maximum of the logits, and its softmax. The logits are overwritten.
+ */
+static void predict_chunk(void *user, const struct ls_engine *e, const struct ls_context *c)
+{
+    struct evaluation *v = user;
+    const struct ls_node *n = e->g->output;
+    float *z = ls_rows(c, n->y);
+
+    for (size_t m = 0; m < c->rows; m++) {
+        size_t best = 0;
+
+        for (size_t i = 1; i < n->features; i++)
+            if (z[i / LK_PANEL * n->y.ld + m * LK_PANEL + i % LK_PANEL] >
+                z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL])
+                best = i;
+        v->label[c->batch_row + m] = (uint8_t)best;
+    }
+    c->k->softmax_fwd(c->rows, n->features, z, n->y.ld, z, n->y.ld);
+    for (size_t m = 0; m < c->rows; m++) {
+        const size_t best = v->label[c->batch_row + m];
+
+        v->probability[c->batch_row + m] = z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL];
+    }
+}
+
+static void predict_worker(void *arg, struct ls_worker *w)
+{
+    struct evaluation *v = arg;
+    ls_engine_join(&v->m->engine, w);
+    ls_pass_run(&v->m->engine, w, &v->pass, predict_chunk, v);
+}
+
+enum lockstep_status lockstep_predict(struct lockstep_model *m, const struct lockstep_data *data, uint8_t *label,
+                                      float *probability, struct lockstep_error *err)
+{
+    struct evaluation v = {.m = m, .label = label, .probability = probability};
+
+    if (ls_data_check(m, data, err))
+        return err->status;
+    if (!ls_pass_alloc(&v.pass, data, err)) {
+        m->forwarded = m->differentiated = false;
+        ls_team_run(m->engine.threads, predict_worker, &v);
+        err->status = LOCKSTEP_OK;
+    }
+    ls_pass_free(&v.pass);
+    return err->status;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "train/units.h"
+
+#include <string.h>
+
+/* A contiguous run of parameters: `at` in a flat array, `packed` in a scratch block. */
+struct segment {
+    size_t at, packed, n;
+};
+
+enum { SEGMENTS = 4 };
+
+/* The runs of a unit: one for each panel of the weight, one for the bias (owned with the first rows). */
+static size_t segments_of(const struct ls_graph *g, const struct ls_unit *u, struct segment s[SEGMENTS])
+{
+    const struct ls_node *n = &g->node[u->node];
+    const size_t panels = lk_panels(u->cols), panel = u->col / LK_PANEL, run = u->rows * LK_PANEL;
+    size_t count = 0;
+
+    for (size_t p = 0; p < panels; p++)
+        s[count++] =
+            (struct segment){n->param[0].offset + ((panel + p) * n->param[0].rows + u->row) * LK_PANEL, p * run, run};
+    if (n->n_params > 1 && u->row == 0)
+        s[count++] = (struct segment){n->param[1].offset + panel * LK_PANEL, panels * run, panels * LK_PANEL};
+    return count;
+}
+
+static float *segment_in(struct ls_gradient g, const struct segment *s)
+{
+    return g.base + (g.packed ? s->packed : s->at);
+}
+
+/* Continue the chains of a unit over the rows in context. */
+void ls_unit_chains(const struct ls_engine *e, const struct ls_context *c, const struct ls_unit *u,
+                    struct ls_gradient g, bool first)
+{
+    const struct ls_node *n = &e->g->node[u->node];
+    struct segment s[SEGMENTS];
+    const size_t panels = lk_panels(u->cols);
+    const bool bias = segments_of(e->g, u, s) > panels;
+
+    n->op->grad(n, c, u, segment_in(g, &s[0]), (g.packed ? u->rows : n->param[0].rows) * LK_PANEL,
+                bias ? segment_in(g, &s[panels]) : NULL, first);
+}
+
+/* left += right */
+void ls_unit_add(const struct ls_engine *e, const struct ls_unit *u, struct ls_gradient left, struct ls_gradient right)
+{
+    struct segment s[SEGMENTS];
+
+    for (size_t i = 0, n = segments_of(e->g, u, s); i < n; i++)
+        e->kernels.k.add(s[i].n, segment_in(left, &s[i]), segment_in(right, &s[i]), segment_in(left, &s[i]));
+}
+
+void ls_unit_transpose(struct ls_engine *e, const struct ls_unit *u)
+{
+    const struct ls_node *n = &e->g->node[u->node];
+    const struct ls_param *p = &n->param[0];
+
+    if (n->backward)
+        e->kernels.k.transpose(
+            u->rows, u->cols, e->w + p->offset + (u->col / LK_PANEL * p->rows + u->row) * LK_PANEL, p->rows * LK_PANEL,
+            e->wt + n->wt_offset + (u->row / LK_PANEL * p->cols + u->col) * LK_PANEL, p->cols * LK_PANEL);
+}
+
+/* The gradient of a unit is complete: update its parameters, or keep it. */
+void ls_unit_finish(struct ls_engine *e, const struct ls_unit *u, struct ls_gradient g,
+                    const struct ls_optim_step *step)
+{
+    struct segment s[SEGMENTS];
+    const size_t n = segments_of(e->g, u, s);
+
+    for (size_t i = 0; i < n; i++) {
+        float *const state[2] = {e->state[0] + s[i].at, e->state[1] ? e->state[1] + s[i].at : NULL};
+
+        if (step)
+            e->optim->apply(&e->kernels.k, step, s[i].n, segment_in(g, &s[i]), e->w + s[i].at, state);
+        else
+            memcpy(e->root + s[i].at, segment_in(g, &s[i]), s[i].n * sizeof(float));
+    }
+    if (step)
+        ls_unit_transpose(e, u);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT
+ * The team: a barrier that holds when there are more threads than CPUs, spans, the floating-point environment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <xmmintrin.h>
+
+#include "core/team.h"
+
+enum { TEAM = 16, ROUNDS = 2000 };
+
+/* ---- barrier ---- */
+
+/* Workers count in; behind the barrier each must see all of them. Plain cells show that writes before are visible. Both
+ * by the parity of the round: nobody can be two rounds ahead. */
+struct rounds {
+    atomic_uint count[2];
+    atomic_uint wrong;
+    atomic_uint ran; /* workers of the team */
+    struct {
+        _Alignas(64) unsigned round[2];
+    } cell[TEAM];
+};
+
+static void round_worker(void *arg, struct ls_worker *w)
+{
+    struct rounds *r = arg;
+
+    if (w->t == 0)
+        atomic_store(&r->ran, w->T);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        r->cell[w->t].round[i % 2] = i;
+        atomic_fetch_add_explicit(&r->count[i % 2], 1, memory_order_relaxed);
+        ls_barrier_wait(w);
+        if (atomic_load_explicit(&r->count[i % 2], memory_order_relaxed) != (i / 2 + 1) * w->T)
+            atomic_fetch_add(&r->wrong, 1);
+        for (unsigned t = 0; t < w->T; t++)
+            if (r->cell[t].round[i % 2] != i)
+                atomic_fetch_add(&r->wrong, 1);
+    }
+}
+
+static void barrier_holds(void **state)
+{
+    (void)state;
+    alarm(100); /* a hang is a failure */
+    for (unsigned threads = 1; threads <= TEAM; threads++) {
+        struct rounds r = {.wrong = 0};
+
+        ls_team_run(threads, round_worker, &r);
+        assert_int_equal(atomic_load(&r.ran), threads);
+        assert_int_equal(atomic_load(&r.wrong), 0);
+        assert_int_equal(atomic_load(&r.count[0]) + atomic_load(&r.count[1]), threads * ROUNDS);
+    }
+    alarm(0);
+}
+
+/* One worker comes late, so the others give up spinning and sleep; all wake, and use no CPU meanwhile. */
+static void late_worker(void *arg, struct ls_worker *w)
+{
+    atomic_uint *passed = arg;
+
+    for (int i = 0; i < 5; i++) {
+        if (w->t == (unsigned)i % w->T)
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        ls_barrier_wait(w);
+    }
+    atomic_fetch_add(passed, 1);
+}
+
+static void barrier_sleeps_and_wakes(void **state)
+{
+    atomic_uint passed = 0;
+    clock_t used;
+
+    (void)state;
+    ls_team_run(4, late_worker, &passed); /* makes the threads */
+    alarm(100);
+    used = clock();
+    ls_team_run(4, late_worker, &passed);
+    used = clock() - used;
+    alarm(0);
+    assert_int_equal(atomic_load(&passed), 8);
+    assert_true((double)used / CLOCKS_PER_SEC < 0.1); /* three spinning for 100 ms would take 0.2 s or more */
+}
+
+static void one_worker_needs_no_team(void **state)
+{
+    struct ls_worker w = {.T = 1};
+
+    (void)state;
+    ls_barrier_wait(&w);
+    assert_int_equal(w.phase, 1);
+}
+
+/* ---- spans ---- */
+
+static void spans_cover(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n <= 100; n++)
+        for (size_t parts = 1; parts <= 20; parts++) {
+            size_t at = 0;
+
+            for (size_t i = 0; i < parts; i++) {
+                size_t first, end;
+
+                ls_span(n, parts, i, &first, &end);
+                assert_int_equal(first, at);
+                assert_in_range(end - first, n / parts, (n + parts - 1) / parts);
+                at = end;
+            }
+            assert_int_equal(at, n);
+        }
+}
+
+/* ---- the machine ---- */
+
+static void defaults_are_sane(void **state)
+{
+    (void)state;
+    assert_true(ls_threads_default() >= 1);
+    assert_true(ls_cpus_online() >= 1);
+    assert_in_range(ls_cpus_affinity(), 1, ls_cpus_online());
+    assert_true(ls_threads_default() <= ls_cpus_affinity());
+    assert_true(ls_cpus_quota() >= 0.0);
+}
+
+static void clock_goes_forward(void **state)
+{
+    const uint64_t start = ls_now();
+    uint64_t took;
+
+    (void)state;
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    took = ls_now() - start;
+    assert_true(took >= 5000000 && took < 5000000000u);
+}
+
+/* ---- floating-point environment ---- */
+
+enum { STICKY = 0x3f, DEFAULT = 0x1f80, FTZ = 0x8000, DAZ = 0x0040, ROUND_UP = 0x4000 };
+
+struct environment {
+    unsigned inside[TEAM], saved[TEAM];
+    float tiny[TEAM]; /* FLT_MIN / 2: 0 under FTZ */
+};
+
+static void environment_worker(void *arg, struct ls_worker *w)
+{
+    struct environment *e = arg;
+    volatile float least = 0x1p-126f;
+
+    e->inside[w->t] = _mm_getcsr();
+    e->saved[w->t] = w->host_fpenv;
+    e->tiny[w->t] = least * 0.5f;
+}
+
+static void environment_is_set_and_restored(void **state)
+{
+    const unsigned before = _mm_getcsr(), odd = DEFAULT | ROUND_UP | 0x1; /* round up, one sticky flag */
+    struct environment e;
+
+    (void)state;
+    memset(&e, 0xff, sizeof e);
+    _mm_setcsr(odd);
+    ls_team_run(4, environment_worker, &e);
+    const unsigned after = _mm_getcsr();
+    _mm_setcsr(before);
+
+    assert_int_equal(after, odd);
+    assert_int_equal(e.saved[0], odd);
+    for (int t = 0; t < 4; t++) {
+        assert_int_equal(e.inside[t] & ~(unsigned)STICKY, DEFAULT | FTZ | DAZ);
+        assert_true(e.tiny[t] == 0.0f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(barrier_holds),
+        cmocka_unit_test(barrier_sleeps_and_wakes),
+        cmocka_unit_test(one_worker_needs_no_team),
+        cmocka_unit_test(spans_cover),
+        cmocka_unit_test(defaults_are_sane),
+        cmocka_unit_test(clock_goes_forward),
+        cmocka_unit_test(environment_is_set_and_restored),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
