@@ -23,7 +23,7 @@ enum {
 #define X(f) LK_HAS_##f = 1 << LK_BIT_##f,
     LK_FEATURES(X)
 #undef X
-    LK_NEEDS_ref = 0,
+        LK_NEEDS_ref = 0,
     LK_NEEDS_avx2 = LK_HAS_avx | LK_HAS_fma | LK_HAS_avx2,
     LK_NEEDS_avx512 = LK_NEEDS_avx2 | LK_HAS_avx512f | LK_HAS_avx512vl | LK_HAS_avx512bw | LK_HAS_avx512dq
 };
@@ -49,8 +49,8 @@ struct lk_table {
 unsigned lk_cpu_features(void);
 
 /*
- * Remove features by text, e.g. "-avx512,-fma" ("avx512" removes all of avx512*). A feature others need takes them along.
- * Returns false when text is not a list of -NAME; *features is then unchanged.
+ * Remove features by text, e.g. "-avx512,-fma" ("avx512" removes all of avx512*). A feature others need takes them
+ * along. Returns false when text is not a list of -NAME; *features is then unchanged.
  */
 bool lk_cpu_hide(const char *text, unsigned *features);
 

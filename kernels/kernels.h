@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
  * The contract of every Lockstep kernel: what is computed, rounding by rounding. kernels/ref is its plain C definition;
- * every other instruction set gives the same bits (checked by tests/kernels). Kernels are single-threaded pure functions
- * on the caller's memory: no allocation, threads, I/O, globals or environment.
+ * every other instruction set gives the same bits (checked by tests/kernels). Kernels are single-threaded pure
+ * functions on the caller's memory: no allocation, threads, I/O, globals or environment.
  *
  * Letters   B batch, I inputs, O outputs; M N K rows, columns and chain length of a matrix product.
  * Panels    A matrix of R rows and C columns in panel form is [ceil(C/16)][R][16]: element (r, c) lies at
- *           p[(c / 16) * ld + r * 16 + c % 16]. `ld*` is the distance of two panels in elements (>= 16 R), so a range of
- *           rows or of panels is the same matrix with another base pointer. Weights are dense: ld = 16 R.
- *           Panel columns C..16*ceil(C/16)-1 ("pad") are ignored in inputs (any value, NaN included) and written as +0.
- * Numbers   fma(a, b, c) is a fused multiply-add, rounded once. Callers run under lk_fpenv_enter (round to nearest, FTZ, DAZ).
- *           Any NaN equals any NaN. Chains are evaluated in the stated order and never vectorised along it.
- * Memory    Pointers need float alignment only; 64 bytes is fastest. No byte outside the stated elements is read or
- *           written. Outputs overlap nothing unless said.
- * Errors    Kernels have none: sizes are the caller's promise. Zero sizes are allowed and touch nothing they would not.
+ *           p[(c / 16) * ld + r * 16 + c % 16]. `ld*` is the distance of two panels in elements (>= 16 R), so a range
+ * of rows or of panels is the same matrix with another base pointer. Weights are dense: ld = 16 R. Panel columns
+ * C..16*ceil(C/16)-1 ("pad") are ignored in inputs (any value, NaN included) and written as +0. Numbers   fma(a, b, c)
+ * is a fused multiply-add, rounded once. Callers run under lk_fpenv_enter (round to nearest, FTZ, DAZ). Any NaN equals
+ * any NaN. Chains are evaluated in the stated order and never vectorised along it. Memory    Pointers need float
+ * alignment only; 64 bytes is fastest. No byte outside the stated elements is read or written. Outputs overlap nothing
+ * unless said. Errors    Kernels have none: sizes are the caller's promise. Zero sizes are allowed and touch nothing
+ * they would not.
  */
 #ifndef LK_KERNELS_H
 #define LK_KERNELS_H
@@ -77,7 +77,10 @@ typedef void lk_gemm_dw_fn(size_t M, size_t N, size_t K, const float *X, size_t 
  */
 typedef void lk_transpose_fn(size_t M, size_t N, const float *W, size_t ldw, float *WT, size_t ldwt);
 
-/* relu_fwd: y[i] = 0 > x[i] ? +0 : x[i] (NaN and -0 pass). (n) in, (n) out; y may equal x. */
+/*
+ * relu_fwd: y[i] = 0 > x[i] ? +0 : x[i]; NaN and -0 pass, a subnormal counts as 0 of its sign. (n) in, (n) out; y may
+ * equal x.
+ */
 typedef void lk_relu_fwd_fn(size_t n, const float *x, float *y);
 
 /* relu_bwd: dx[i] = y[i] > 0 ? dy[i] : +0, from the output y. (n) in, (n) in, (n) out; dx may equal dy. */
@@ -96,8 +99,9 @@ typedef void lk_tanh_fwd_fn(size_t n, const float *x, float *y);
 typedef void lk_tanh_bwd_fn(size_t n, const float *y, const float *dy, float *dx);
 
 /*
- * exp: y[i] = e^x[i], <= 1 ULP; 0 where the exact value is below 2^-126, inf from 88.72284 on. (n) in, (n) out; y may equal x.
- * Method: x = k ln2 + r by the 1.5*2^23 addition and a two-step reduction, degree-6 polynomial, exponent by integer addition.
+ * exp: y[i] = e^x[i], <= 1 ULP; 0 where the exact value is below 2^-126, inf from 88.72284 on. (n) in, (n) out; y may
+ * equal x. Method: x = k ln2 + r by the 1.5*2^23 addition and a two-step reduction, degree-6 polynomial, exponent by
+ * integer addition.
  */
 typedef void lk_exp_fn(size_t n, const float *x, float *y);
 
@@ -116,8 +120,8 @@ typedef void lk_log_fn(size_t n, const float *x, float *y);
 typedef void lk_softmax_fwd_fn(size_t M, size_t N, const float *Z, size_t ldz, float *P, size_t ldp);
 
 /*
- * softmax_bwd: DZ[m][n] = P[m][n] * (D[m][n] - s), s = row sum of P * D over 16 lanes: lane = fma(P, D, lane), then as above.
- * P, D  (M, N) panels in, ldp, ldd     DZ    (M, N) panels, lddz, out; may equal D when lddz = ldd
+ * softmax_bwd: DZ[m][n] = P[m][n] * (D[m][n] - s), s = row sum of P * D over 16 lanes: lane = fma(P, D, lane), then as
+ * above. P, D  (M, N) panels in, ldp, ldd     DZ    (M, N) panels, lddz, out; may equal D when lddz = ldd
  */
 typedef void lk_softmax_bwd_fn(size_t M, size_t N, const float *P, size_t ldp, const float *D, size_t ldd, float *DZ,
                                size_t lddz);
@@ -160,10 +164,10 @@ typedef void lk_sgd_fn(size_t n, const float *grad, float *w, float *m, const st
 
 /* Scalars of adam, computed in double by the caller and rounded once. t counts steps from 1. */
 struct lk_adam {
-    float step;         /* lr / (1 - beta1^t) */
-    float beta1c;       /* 1 - beta1 */
+    float step;          /* lr / (1 - beta1^t) */
+    float beta1c;        /* 1 - beta1 */
     float beta2, beta2c; /* beta2, 1 - beta2 */
-    float rbias2;       /* 1 / sqrt(1 - beta2^t) */
+    float rbias2;        /* 1 / sqrt(1 - beta2^t) */
     float eps;
     float weight_decay; /* coupled (Adam); 0 for AdamW */
     float decay;        /* 1 - lr * weight_decay (AdamW); 1 for Adam */
@@ -206,7 +210,8 @@ typedef double lk_peak_fma_fn(size_t n);
     X(adam)                                                                                                            \
     X(peak_fma)
 
-/* The kernel table: one function for each slot. An instruction set may leave a slot NULL; table.c fills it from below. */
+/* The kernel table: one function for each slot. An instruction set may leave a slot NULL; table.c fills it from below.
+ */
 struct lk_kernels {
 #define X(k) lk_##k##_fn *k;
     LK_KERNELS(X)

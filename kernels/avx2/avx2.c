@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * AVX2 + FMA: tile sizes and the table. 6 x 16 uses 12 accumulators, 2 vectors of weights and 1 broadcast of 16 registers. */
+ * AVX2 + FMA: tile sizes and the table. 6 x 16 uses 12 accumulators, 2 vectors of weights and 1 broadcast of 16
+ * registers. */
 #include "avx2/vec.h"
 
 #define LK_VREG(x)       "x"(x)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * 16 x 16 transposition of one dense panel block with 256-bit shuffles; pure data movement, used by every wider set too. */
+ * 16 x 16 transposition of one dense panel block with 256-bit shuffles; pure data movement, used by every wider set
+ * too. */
 #ifndef LK_TRANSPOSE_H
 #define LK_TRANSPOSE_H
 

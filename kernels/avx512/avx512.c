@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * AVX-512: tile sizes and the table. 14 x 32 uses 28 accumulators, 2 vectors of weights and 1 broadcast of 32 registers. */
+ * AVX-512: tile sizes and the table. 14 x 32: 28 accumulators, 2 vectors of weights and 1 broadcast of 32 registers. */
 #include "avx512/vec.h"
 
-#define LK_VREG(x)       "v"(x)
+#ifndef LK_VREG /* the emulation has its own */
+#define LK_VREG(x) "v"(x)
+#endif
 #define LK_MR            14
 #define LK_MR_DW         8
 #define LK_KB            256

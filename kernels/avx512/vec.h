@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The vector vocabulary for AVX-512 (F, VL, BW, DQ): 16 lanes, masks are mask registers. One vector is a panel row.
- * Under LK_EMULATE_AVX512 (tests only) the intrinsics come from SIMDe, so that these kernels are checked on any machine.
+ * Under LK_EMULATE_AVX512 (tests only) the intrinsics come from SIMDe, so that these kernels are checked on any
+ * machine.
  */
 #ifndef LK_VEC_H
 #define LK_VEC_H

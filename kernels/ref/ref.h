@@ -31,8 +31,8 @@ static inline float float_of(uint32_t u)
 
 /*
  * a * b + c rounded once. Without hardware: the product of two floats is exact in double; the sum is rounded to odd by
- * its exact error (Boldo and Melquiond 2008), so that the conversion to float rounds like one operation; MXCSR's FTZ and
- * DAZ act in the conversions.
+ * its exact error (Boldo and Melquiond 2008), so that the conversion to float rounds like one operation; MXCSR's FTZ
+ * and DAZ act in the conversions.
  */
 static inline float fma_f32(float a, float b, float c)
 {
@@ -54,44 +54,61 @@ static inline float fma_f32(float a, float b, float c)
 #define LN2_HI 0x1.62e4p-1f /* 15 bits: k * LN2_HI is exact for |k| < 512 */
 #define LN2_LO 0x1.7f7d1cp-20f
 
-/* x = k ln2 + r, |r| <= ln2 / 2; returns expm1(r), *t holds k in its low bits (1.5 * 2^23 + k). */
-static inline float exp_reduced(float x, float *t)
-{
-    float k, r, q;
+/* x = k ln2 + r, |r| <= ln2 / 2. h = x - k LN2_HI is exact, r = h + l; z = r^2, g = (e^r - 1 - r - r^2 / 2) / r^3. */
+struct exp_parts {
+    float t, h, l, r, z, g; /* t holds k in its low bits (1.5 * 2^23 + k) */
+};
 
-    *t = fma_f32(x, 0x1.715476p+0f, 0x1.8p23f);
-    k = *t - 0x1.8p23f;
-    r = fma_f32(k, -LN2_HI, x);
-    r = fma_f32(k, -LN2_LO, r);
-    q = 0x1.a0d2cep-13f;
-    q = fma_f32(q, r, 0x1.6e879cp-10f);
-    q = fma_f32(q, r, 0x1.11121p-7f);
-    q = fma_f32(q, r, 0x1.555382p-5f);
-    q = fma_f32(q, r, 0x1.555554p-3f);
-    q = fma_f32(q, r, 0.5f);
-    return fma_f32(q, r * r, r);
+static inline struct exp_parts exp_split(float x)
+{
+    struct exp_parts e;
+    float k;
+
+    e.t = fma_f32(x, 0x1.715476p+0f, 0x1.8p23f);
+    k = e.t - 0x1.8p23f;
+    e.h = fma_f32(k, -LN2_HI, x);
+    e.l = k * -LN2_LO;
+    e.r = e.h + e.l;
+    e.z = e.r * e.r;
+    e.g = fma_f32(e.r, 0x1.6b1b1ap-10f, 0x1.122964p-7f);
+    e.g = fma_f32(e.g, e.z, fma_f32(e.r, 0x1.5556d4p-5f, 0x1.5554aep-3f));
+    return e;
+}
+
+/* 2^k for -126 <= k <= 127. */
+static inline float exp_scale(struct exp_parts e)
+{
+    return float_of((bits_of(e.t) << 23) + 0x3f800000u);
+}
+
+/* u of e^r = 1 + h + u. */
+static inline float exp_tail(struct exp_parts e)
+{
+    return fma_f32(fma_f32(e.g, e.r, 0.5f), e.z, e.l);
 }
 
 static inline float exp_f32(float x)
 {
-    float t, y;
+    struct exp_parts e;
+    float y;
 
-    if (x != x)
-        return x;
-    if (x > 0x1.62e42ep+6f)
-        return INFINITY;
-    if (x < -0x1.5d589ep+6f)
+    if (!(x < 0x1.62e43p+6f))
+        return x + INFINITY;
+    if (!(x > -0x1.5d58ap+6f))
         return 0.0f;
-    y = exp_reduced(x, &t) + 1.0f;
-    return float_of(bits_of(y) + (bits_of(t) << 23));
+    e = exp_split(x);
+    y = fma_f32(e.g, e.z, fma_f32(e.r, 0.5f, 1.0f));
+    y = fma_f32(y, e.r, 1.0f);
+    return float_of(bits_of(y) + (bits_of(e.t) << 23));
 }
 
-/* expm1 for 0 <= x <= 30. */
+/* expm1 for -0.35 <= x <= 30. */
 static inline float expm1_f32(float x)
 {
-    float t, p = exp_reduced(x, &t), s = float_of((bits_of(t) << 23) + 0x3f800000u);
+    struct exp_parts e = exp_split(x);
+    float s = exp_scale(e);
 
-    return fma_f32(s, p, s - 1.0f);
+    return fma_f32(s, exp_tail(e), fma_f32(s, e.h, s - 1.0f));
 }
 
 static inline float log_f32(float x)
@@ -124,23 +141,39 @@ static inline float log_f32(float x)
     return fma_f32(k, LN2_HI, f + y);
 }
 
+/* 1 + 2^k = c + l exactly, so the divisor is rounded once. From 88 on the result is below 2^-126: FTZ makes it 0. */
 static inline float sigmoid_f32(float x)
 {
-    return 1.0f / (1.0f + exp_f32(-x));
+    struct exp_parts e;
+    float s, c, l, n = -x;
+
+    if (x != x)
+        return x;
+    n = n > 88.0f ? 88.0f : n;
+    n = n < -80.0f ? -80.0f : n;
+    e = exp_split(n);
+    s = exp_scale(e);
+    c = s + 1.0f;
+    l = s - c + 1.0f;
+    return 1.0f / (fma_f32(s, e.h + exp_tail(e), l) + c);
 }
 
+/* expm1 of which sign: small x keep the bits of the divisor below 2, large x those of e. */
 static inline float tanh_f32(float x)
 {
     float a = 2.0f * fabsf(x), e;
 
     if (x != x)
         return x;
-    e = expm1_f32(a > 20.0f ? 20.0f : a);
+    a = a > 20.0f ? 20.0f : a;
+    e = expm1_f32(a > 0x1.62ep-2f ? a : -a);
     return copysignf(e / (e + 2.0f), x);
 }
 
+/* Comparing and passing on rounds nothing, so DAZ must be spelled out: a subnormal is 0 of its sign. */
 static inline float relu_f32(float x)
 {
+    x = bits_of(x) & 0x7f800000u ? x : float_of(bits_of(x) & 0x80000000u);
     return 0.0f > x ? 0.0f : x;
 }
 

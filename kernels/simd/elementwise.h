@@ -6,7 +6,7 @@
 #include "simd/math.h"
 
 #define LK_MAP1(name, op)                                                                                              \
-    static void name(size_t n, const float *x, float *y)                                                              \
+    static void name(size_t n, const float *x, float *y)                                                               \
     {                                                                                                                  \
         size_t i = 0;                                                                                                  \
                                                                                                                        \
@@ -17,7 +17,7 @@
     }
 
 #define LK_MAP2(name, op)                                                                                              \
-    static void name(size_t n, const float *a, const float *b, float *y)                                              \
+    static void name(size_t n, const float *a, const float *b, float *y)                                               \
     {                                                                                                                  \
         size_t i = 0;                                                                                                  \
                                                                                                                        \

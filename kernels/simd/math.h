@@ -5,41 +5,60 @@
 
 #include "kernels.h"
 
-/* x = k ln2 + r; returns expm1(r), the low bits of *t hold k. */
-static inline vf v_exp_reduced(vf x, vf *t)
+/* As struct exp_parts of ref.h. */
+struct v_exp_parts {
+    vf t, h, l, r, z, g;
+};
+
+static inline struct v_exp_parts v_exp_split(vf x)
 {
     const vf magic = v_set1(0x1.8p23f);
-    vf k, r, q;
+    struct v_exp_parts e;
+    vf k;
 
-    *t = v_fma(x, v_set1(0x1.715476p+0f), magic);
-    k = v_sub(*t, magic);
-    r = v_fnma(k, v_set1(0x1.62e4p-1f), x);
-    r = v_fnma(k, v_set1(0x1.7f7d1cp-20f), r);
-    q = v_set1(0x1.a0d2cep-13f);
-    q = v_fma(q, r, v_set1(0x1.6e879cp-10f));
-    q = v_fma(q, r, v_set1(0x1.11121p-7f));
-    q = v_fma(q, r, v_set1(0x1.555382p-5f));
-    q = v_fma(q, r, v_set1(0x1.555554p-3f));
-    q = v_fma(q, r, v_set1(0.5f));
-    return v_fma(q, v_mul(r, r), r);
+    e.t = v_fma(x, v_set1(0x1.715476p+0f), magic);
+    k = v_sub(e.t, magic);
+    e.h = v_fnma(k, v_set1(0x1.62e4p-1f), x);
+    e.l = v_mul(k, v_set1(-0x1.7f7d1cp-20f));
+    e.r = v_add(e.h, e.l);
+    e.z = v_mul(e.r, e.r);
+    e.g = v_fma(e.r, v_set1(0x1.6b1b1ap-10f), v_set1(0x1.122964p-7f));
+    e.g = v_fma(e.g, e.z, v_fma(e.r, v_set1(0x1.5556d4p-5f), v_set1(0x1.5554aep-3f)));
+    return e;
 }
 
+/* 2^k for -126 <= k <= 127. */
+static inline vf v_exp_scale(struct v_exp_parts e)
+{
+    return v_as_float(vi_add(vi_shl23(v_as_int(e.t)), vi_set1(0x3f800000)));
+}
+
+/* u of e^r = 1 + h + u. */
+static inline vf v_exp_tail(struct v_exp_parts e)
+{
+    return v_fma(v_fma(e.g, e.r, v_set1(0.5f)), e.z, e.l);
+}
+
+/* The last selection also serves NaN: only x < 88.72284 keeps y, x + inf is inf or NaN. */
 static inline vf v_exp(vf x)
 {
-    vf t, y = v_add(v_exp_reduced(x, &t), v_set1(1.0f));
+    const vf one = v_set1(1.0f);
+    struct v_exp_parts e = v_exp_split(x);
+    vf y = v_fma(e.g, e.z, v_fma(e.r, v_set1(0.5f), one));
 
-    y = v_as_float(vi_add(v_as_int(y), vi_shl23(v_as_int(t))));
-    y = v_select(v_gt(x, v_set1(0x1.62e42ep+6f)), v_set1(__builtin_inff()), y);
-    y = v_select(v_gt(v_set1(-0x1.5d589ep+6f), x), v_zero(), y);
-    return v_select(v_isnan(x), x, y);
+    y = v_fma(y, e.r, one);
+    y = v_as_float(vi_add(v_as_int(y), vi_shl23(v_as_int(e.t))));
+    y = v_and(v_gt(x, v_set1(-0x1.5d58ap+6f)), y);
+    return v_select(v_gt(v_set1(0x1.62e43p+6f), x), y, v_add(x, v_set1(__builtin_inff())));
 }
 
-/* expm1 for 0 <= x <= 30. */
+/* expm1 for -0.35 <= x <= 30; NaN gives NaN. */
 static inline vf v_expm1(vf x)
 {
-    vf t, p = v_exp_reduced(x, &t), s = v_as_float(vi_add(vi_shl23(v_as_int(t)), vi_set1(0x3f800000)));
+    struct v_exp_parts e = v_exp_split(x);
+    vf s = v_exp_scale(e);
 
-    return v_fma(s, p, v_sub(s, v_set1(1.0f)));
+    return v_fma(s, v_exp_tail(e), v_fma(s, e.h, v_sub(s, v_set1(1.0f))));
 }
 
 static inline vf v_log(vf x)
@@ -60,24 +79,29 @@ static inline vf v_log(vf x)
     y = v_fma(v_mul(p, f), z, v_mul(k, v_set1(0x1.7f7d1cp-20f)));
     y = v_fma(v_set1(-0.5f), z, y);
     y = v_fma(k, v_set1(0x1.62e4p-1f), v_add(f, y));
-    y = v_select(v_eq(x, inf), inf, y);
+    y = v_select(v_gt(inf, x), y, x); /* inf, NaN */
     y = v_select(v_eq(x, v_zero()), v_set1(-__builtin_inff()), y);
-    y = v_select(v_gt(v_zero(), x), v_set1(__builtin_nanf("")), y);
-    return v_select(v_isnan(x), x, y);
+    return v_select(v_gt(v_zero(), x), v_set1(__builtin_nanf("")), y);
 }
 
+/* v_min and v_max pass on a NaN in their second operand. */
 static inline vf v_sigmoid(vf x)
 {
     const vf one = v_set1(1.0f);
+    vf n = v_max(v_set1(-80.0f), v_min(v_set1(88.0f), v_sub(v_set1(-0.0f), x)));
+    struct v_exp_parts e = v_exp_split(n);
+    vf s = v_exp_scale(e), c = v_add(s, one), l = v_add(v_sub(s, c), one);
 
-    return v_div(one, v_add(one, v_exp(v_sub(v_set1(-0.0f), x))));
+    return v_div(one, v_add(v_fma(s, v_add(e.h, v_exp_tail(e)), l), c));
 }
 
 static inline vf v_tanh(vf x)
 {
-    vf a = v_abs(x), e = v_expm1(v_min(v_add(a, a), v_set1(20.0f)));
+    vf a = v_abs(x), e;
 
-    return v_select(v_isnan(x), x, v_copysign(v_div(e, v_add(e, v_set1(2.0f))), x));
+    a = v_min(v_set1(20.0f), v_add(a, a));
+    e = v_expm1(v_select(v_gt(a, v_set1(0x1.62ep-2f)), a, v_sub(v_set1(-0.0f), a)));
+    return v_copysign(v_div(e, v_add(e, v_set1(2.0f))), x);
 }
 
 static inline vf v_relu(vf x)

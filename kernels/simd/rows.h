@@ -81,15 +81,14 @@ static void softmax_bwd(size_t M, size_t N, const float *Pr, size_t ldp, const f
             for (int j = 0; j < VPP; j++) {
                 const size_t n = row_width(N, p);
 
-                sum.v[j] = v_fma(row_part(Pr + p * ldp, j, n, v_zero()), row_part(D + p * ldd, j, n, v_zero()),
-                                 sum.v[j]);
+                sum.v[j] =
+                    v_fma(row_part(Pr + p * ldp, j, n, v_zero()), row_part(D + p * ldd, j, n, v_zero()), sum.v[j]);
             }
         s = v_set1(vrow_sum(sum));
         for (size_t p = 0; p < lk_panels(N); p++)
             for (int j = 0; j < VPP; j++) {
                 const size_t first = (size_t)j * VL, n = row_width(N, p), rest = n > first ? n - first : 0;
-                vf x = v_mul(row_part(Pr + p * ldp, j, n, v_zero()),
-                             v_sub(row_part(D + p * ldd, j, n, v_zero()), s));
+                vf x = v_mul(row_part(Pr + p * ldp, j, n, v_zero()), v_sub(row_part(D + p * ldd, j, n, v_zero()), s));
 
                 v_store(DZ + p * lddz + first, rest < VL ? v_keep(x, rest, v_zero()) : x);
             }
@@ -158,6 +157,20 @@ static void softmax_xent(size_t M, size_t N, const float *Z, size_t ldz, const u
     }
 }
 
+/* The last, partial panel of a gathered row: n bytes, the pad +0. */
+static inline void gather_tail(const uint8_t *from, size_t n, vf scale, float *to)
+{
+    uint8_t bytes[LK_PANEL] = {0};
+
+    memcpy(bytes, from, n);
+    for (int j = 0; j < VPP; j++) {
+        const size_t first = (size_t)j * VL, rest = n > first ? n - first : 0;
+        vf x = v_mul(v_from_u8(bytes + first), scale);
+
+        v_store(to + first, rest < VL ? v_keep(x, rest, v_zero()) : x);
+    }
+}
+
 /* Groups of rows, so that stores run along a panel while the bytes of the group stay in L1. */
 static void gather_u8(size_t M, size_t K, const uint8_t *src, size_t lds, const uint32_t *index, float scale, float *X,
                       size_t ldx)
@@ -172,11 +185,10 @@ static void gather_u8(size_t M, size_t K, const uint8_t *src, size_t lds, const 
             for (size_t i = 0; i < rows; i++) {
                 const uint8_t *from = src + index[m + i] * lds + c;
                 float *to = X + c / LK_PANEL * ldx + (m + i) * LK_PANEL;
-                uint8_t tail[LK_PANEL] = {0};
 
                 if (K - c < LK_PANEL) {
-                    memcpy(tail, from, K - c);
-                    from = tail;
+                    gather_tail(from, K - c, k, to);
+                    continue;
                 }
                 for (int j = 0; j < VPP; j++)
                     v_store(to + j * VL, v_mul(v_from_u8(from + j * VL), k));

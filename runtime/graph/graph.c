@@ -194,13 +194,13 @@ static struct ls_node *build_name(struct builder *b, const struct ls_expr *e)
     return NULL;
 }
 
-/* Can the argument be a value (and not an attribute)? */
+/* Can the argument be a value (and not an attribute)? Every other name is: an unknown one is reported as such. */
 static bool is_value(const struct builder *b, const struct ls_expr *e)
 {
     if (e->keyword || e->kind == LS_EXPR_NUMBER)
         return false;
-    return e->kind == LS_EXPR_CALL || ls_graph_find(b->g, e->name) || !strcmp(e->name, "label") ||
-           !strcmp(e->name, "input") || find_op(e->name);
+    return e->kind == LS_EXPR_CALL || ls_graph_find(b->g, e->name) ||
+           (strcmp(e->name, "true") && strcmp(e->name, "false"));
 }
 
 /* The value arguments of a call; *rest is what follows them. The first one may be implied: the input. */

@@ -77,8 +77,7 @@ static inline __m256 emulate_extractf32x8_ps(__m512 a, int half)
 #define _mm512_cvtepu8_epi32(a)        emulate_cvtepu8_epi32(a)
 #define _mm512_extractf32x8_ps(a, i)   emulate_extractf32x8_ps(a, i)
 
-/* The FMA probe ties its chains to vector registers by empty asm statements; 512 bits have none here. */
-#define __asm__
-#define volatile(...)
+/* The FMA probe ties its chains to registers by empty asm statements; 512 bits have no register here. */
+#define LK_VREG(x) "m"(x)
 
 #endif

@@ -65,6 +65,7 @@ static float normal(struct kc *c)
     return (float)sum * 0x1.bb67aep-20f;
 }
 
+/* Values where a kernel may change its way, half of them up to 2 steps beside. */
 static float special(struct kc *c)
 {
     static const uint32_t bits[] = {
@@ -72,7 +73,8 @@ static float special(struct kc *c)
         0x00400000, 0x00800000, 0x80800000, 0x7f7fffff, 0xff7fffff, 0x00000000, 0x80000000,
         0x3f800000, 0xbf800000, 0x42b17218, 0xc2aeac50, 0x00800001, 0x3f7fffff,
     };
-    return from_bits(bits[kc_below(c, sizeof bits / sizeof *bits)]);
+    return from_bits(bits[kc_below(c, sizeof bits / sizeof *bits)] +
+                     (kc_below(c, 2) ? 0 : (uint32_t)kc_below(c, 5) - 2));
 }
 
 /* How the floats of one buffer are drawn; each buffer has its own range, so that chains neither always nor never

@@ -1,1 +1,514 @@
-int main(void){return 1;}
+/* SPDX-License-Identifier: MIT
+ * Model text to graph: golden error lines, names, the implied input and loss; what the plan fuses, shares and leaves
+ * out, and that it changes no bit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "core/rng.h"
+#include "graph/graph.h"
+
+enum { SIDE = 28, CLASSES = 10, BLOCK = 100 };
+
+static struct ls_graph build(const char *text)
+{
+    struct lockstep_error err = {0};
+    struct ls_graph g;
+
+    if (ls_graph_build(text, SIDE, SIDE, CLASSES, &g, &err))
+        fail_msg("%s: %s", text, err.text);
+    return g;
+}
+
+static struct ls_graph plan(const char *text, bool keep_values)
+{
+    struct ls_graph g = build(text);
+    struct lockstep_error err;
+
+    assert_int_equal(ls_plan(&g, BLOCK, keep_values, &err), LOCKSTEP_OK);
+    return g;
+}
+
+/* ---- errors ---- */
+
+static void expect_error(const char *text, const char *line)
+{
+    struct lockstep_error err = {0};
+    struct ls_graph g;
+
+    if (!ls_graph_build(text, SIDE, SIDE, CLASSES, &g, &err))
+        fail_msg("accepted: %s", text);
+    assert_int_equal(err.status, LOCKSTEP_E_USAGE);
+    assert_string_equal(err.text, line);
+    assert_null(g.node);
+}
+
+static void unknown_names(void **state)
+{
+    (void)state;
+    expect_error("flatten | lineer(10)",
+                 "model text: line 1, column 11: expected an op, got \"lineer\" (did you mean \"linear\"?)");
+    expect_error("flatten | foo | linear(10)", "model text: line 1, column 11: expected an op, got \"foo\"");
+    expect_error("x = flatten\ny = z | linear(10)",
+                 "model text: line 2, column 5: expected a value or an op, got \"z\"");
+    expect_error("flatten(inputs) | linear(10)",
+                 "model text: line 1, column 9: expected a value or an op, got \"inputs\" (did you mean \"input\"?)");
+    expect_error("relu(z)", "model text: line 1, column 6: expected a value or an op, got \"z\"");
+    expect_error("flatten | linear(10) | softmax | Relu",
+                 "model text: line 1, column 34: expected an op, got \"Relu\" (did you mean \"relu\"?)");
+}
+
+static void attributes(void **state)
+{
+    (void)state;
+    expect_error("flatten | linear(10, width=1)",
+                 "model text: line 1, column 28: linear: unexpected argument width (it takes out_features bias)");
+    expect_error("flatten | linear(10, true, 2)",
+                 "model text: line 1, column 28: linear: unexpected argument (it takes out_features bias)");
+    expect_error(
+        "flatten | linear(10, out_features=10)",
+        "model text: line 1, column 35: linear: unexpected argument out_features (it takes out_features bias)");
+    expect_error("flatten | linear(10) | relu(1)",
+                 "model text: line 1, column 29: relu: unexpected argument (it takes none)");
+    expect_error("flatten | linear(10, bias=3)", "model text: line 1, column 27: linear: bias: expected true or false");
+    expect_error("flatten | linear", "model text: line 1, column 11: linear: expected out_features, got nothing");
+    expect_error("flatten | linear(bias=true)",
+                 "model text: line 1, column 11: linear: expected out_features, got nothing");
+    for (int i = 0; i < 5; i++) {
+        static const char *const size[] = {"0", "1.5", "-3", "16777217", "true"};
+        char text[64];
+
+        snprintf(text, sizeof text, "flatten | linear(%s)", size[i]);
+        expect_error(text, "model text: line 1, column 18: linear: out_features: expected a whole number 1..16777216");
+    }
+}
+
+static void shapes(void **state)
+{
+    (void)state;
+    expect_error("linear(10)",
+                 "model text: line 1, column 1: linear: expected a flat value, got (28, 28) (put flatten before it)");
+    expect_error("softmax",
+                 "model text: line 1, column 1: softmax: expected a flat value, got (28, 28) (put flatten before it)");
+    expect_error("relu", "model text: line 1, column 1: cross_entropy: expected flat logits, got (28, 28) (put flatten "
+                         "before it)");
+    expect_error("flatten | linear(9)",
+                 "model text: line 1, column 11: expected 10 outputs, one for each class, got 9");
+    expect_error("flatten |\nlinear(20)",
+                 "model text: line 1, column 10: expected the name of an op, got the end of the "
+                 "line (begin the next line with \"|\" instead)");
+    expect_error("flatten | linear(257)",
+                 "model text: line 1, column 11: cross_entropy: expected at most 256 classes, got "
+                 "257");
+    expect_error("flatten | linear(16000000) | linear(10)",
+                 "model text: line 1, column 11: linear: expected at most 2^31 elements in weight");
+}
+
+static void inputs(void **state)
+{
+    (void)state;
+    expect_error("input(28, 27) | flatten | linear(10)",
+                 "model text: line 1, column 1: input: expected (28, 28) as in the data, got (28, 27)");
+    expect_error("input(783) | linear(10)",
+                 "model text: line 1, column 1: input: expected (28, 28) as in the data, got (783, 1)");
+    expect_error(
+        "a = input(28, 28)\nb = input(28, 28)\nflatten(a) | linear(10)",
+        "model text: line 2, column 5: input: expected once, got a second one (name the first to use it again)");
+    expect_error(
+        "a = flatten | linear(10)\nb = input(28, 28)",
+        "model text: line 2, column 5: input: expected once, got a second one (name the first to use it again)");
+}
+
+static void losses_and_labels(void **state)
+{
+    (void)state;
+    expect_error("z = flatten | linear(10)\na = cross_entropy(z, label)\nb = cross_entropy(z, label)",
+                 "model text: line 3, column 5: cross_entropy: expected one loss, got a second one");
+    expect_error("flatten | linear(10) | cross_entropy(label) | relu",
+                 "model text: line 1, column 47: relu: expected a value of the batch, got the loss");
+    expect_error("z = flatten | linear(10)\ncross_entropy(z)",
+                 "model text: line 2, column 1: cross_entropy: expected 2 values, got 1");
+    expect_error("z = flatten | linear(10)\ncross_entropy(z, z)",
+                 "model text: line 2, column 1: cross_entropy: expected label as the second argument");
+    expect_error("label | linear(10)",
+                 "model text: line 1, column 1: label: expected only as the second argument of a loss");
+    expect_error("z = flatten(label) | linear(10)",
+                 "model text: line 1, column 13: label: expected only as the second argument of a loss");
+    expect_error("x = label", "model text: line 1, column 1: expected a value, got the labels");
+}
+
+static void statement_names(void **state)
+{
+    (void)state;
+    expect_error("linear = flatten | linear(10)",
+                 "model text: line 1, column 1: expected a name that is no op and not label");
+    expect_error("label = flatten | linear(10)",
+                 "model text: line 1, column 1: expected a name that is no op and not label");
+    expect_error("a = flatten | linear(10)\nb = a",
+                 "model text: line 2, column 1: expected an op, got another name for a value");
+    expect_error("a123456789b123456789c123456789d123456789e1234567 = flatten | linear(10)",
+                 "model text: line 1, column 1: expected a name of at most 47 letters");
+    expect_error("a = 3", "model text: line 1, column 5: expected a value, got a number");
+}
+
+/* ---- names ---- */
+
+static void expect_names(const char *text, const char *expected)
+{
+    struct ls_graph g = build(text);
+    char all[512] = "";
+
+    for (size_t i = 0; i < g.n; i++) {
+        strcat(strcat(all, i ? " " : ""), g.node[i].name);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(g.node[i].name, g.node[k].name);
+    }
+    assert_string_equal(all, expected);
+    ls_graph_free(&g);
+}
+
+static void nodes_have_unique_names(void **state)
+{
+    (void)state;
+    expect_names("flatten | linear(5) | relu | linear(10)", "input 0 1 2 3 loss");
+    expect_names("input(28, 28) | flatten | linear(10) | cross_entropy(label)", "input 0 1 loss");
+    expect_names("h = flatten | linear(5) | relu\nz = h | linear(10)\nl = cross_entropy(z, label)",
+                 "input flatten linear h z l");
+    expect_names("h = flatten | linear(5) | linear(6)\nz = h | linear(7) | linear(10)",
+                 "input flatten linear h linear1 z loss");
+    expect_names("h = flatten\nlinear1 = h | linear(4) | linear(10) | linear(10)",
+                 "input h linear linear2 linear1 loss");
+    expect_names("loss = flatten | linear(10);", "input 0 loss cross_entropy1");
+}
+
+/* Rebinding makes a new node; the name is then the latest's. */
+static void rebinding_makes_a_new_node(void **state)
+{
+    struct ls_graph g = build("h = flatten | linear(5)\nh = h | relu\nh = h | linear(10)");
+    const struct ls_node *h = ls_graph_find(&g, "h");
+
+    (void)state;
+    assert_int_equal(g.n, 6);
+    assert_ptr_equal(h, &g.node[4]);
+    assert_ptr_equal(h->input[0], &g.node[3]);
+    assert_string_equal(h->input[0]->op->name, "relu");
+    assert_ptr_equal(h->input[0]->input[0], &g.node[2]);
+    assert_ptr_equal(g.output, h);
+    ls_graph_free(&g);
+    expect_names("h = flatten | linear(5)\nh = h | relu\nh = h | linear(10)", "input flatten linear relu h loss");
+}
+
+static void parameters_have_full_names(void **state)
+{
+    struct ls_graph g = build("flatten | linear(5) | relu | linear(10, bias=false)"),
+                    d = build("z = flatten | linear(10)\n"
+                              "cross_entropy(z, label)");
+    char name[64];
+
+    (void)state;
+    ls_param_name(&g.node[2], 0, name);
+    assert_string_equal(name, "1.weight");
+    ls_param_name(&g.node[2], 1, name);
+    assert_string_equal(name, "1.bias");
+    ls_param_name(&g.node[4], 0, name);
+    assert_string_equal(name, "3.weight");
+    assert_int_equal(g.node[4].n_params, 1);
+    ls_param_name(&d.node[2], 1, name);
+    assert_string_equal(name, "z.bias");
+    ls_graph_free(&g);
+    ls_graph_free(&d);
+}
+
+static void input_and_loss_are_implied(void **state)
+{
+    struct ls_graph g = build("flatten | linear(10)"),
+                    w = build("x = input(28, 28)\nz = flatten(x) | linear(10)\n"
+                              "cross_entropy(z, label)"),
+                    f = build("input(784) | linear(10)");
+
+    (void)state;
+    assert_int_equal(g.n, 4);
+    assert_int_equal(w.n, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_ptr_equal(g.node[i].op, w.node[i].op);
+    assert_ptr_equal(g.input, &g.node[0]);
+    assert_ptr_equal(g.loss, &g.node[3]);
+    assert_ptr_equal(g.output, &g.node[2]);
+    assert_int_equal(g.input->shape.rank, 2);
+    assert_int_equal(f.input->shape.rank, 1);
+    assert_int_equal(f.input->features, 784);
+    ls_graph_free(&g);
+    ls_graph_free(&w);
+    ls_graph_free(&f);
+}
+
+/* ---- plan ---- */
+
+enum { INPUT, FLATTEN, FIRST, ACT, SECOND, LOSS }; /* nodes of two_layer */
+static const char two_layer[] = "flatten | linear(40) | relu | linear(10)";
+
+static void activations_are_fused(void **state)
+{
+    struct ls_graph g = plan(two_layer, false);
+    const struct ls_node *n = g.node;
+
+    (void)state;
+    assert_int_equal(n[FIRST].act, LK_ACT_RELU);
+    assert_int_equal(n[SECOND].act, LK_ACT_NONE);
+    assert_true(n[FIRST].hidden_y && n[FIRST].forward && !n[ACT].forward && !n[ACT].hidden_y);
+    assert_int_equal(n[ACT].y.offset, n[FIRST].y.offset);
+    assert_int_equal(n[SECOND].dx_act, LK_ACT_RELU);
+    assert_int_equal(n[FIRST].dx_act, LK_ACT_NONE);
+    assert_true(n[ACT].hidden_d && n[SECOND].backward && !n[ACT].backward);
+    assert_int_equal(n[ACT].d.offset, n[FIRST].d.offset);
+    ls_graph_free(&g);
+}
+
+static void what_nobody_wants_is_not_computed(void **state)
+{
+    struct ls_graph g = plan(two_layer, false);
+    const struct ls_node *n = g.node;
+
+    (void)state;
+    assert_false(n[INPUT].wants_grad || n[FLATTEN].wants_grad || n[FIRST].backward);
+    assert_true(n[FIRST].wants_grad && n[SECOND].wants_grad);
+    assert_false(n[FLATTEN].forward || n[FLATTEN].backward);
+    assert_int_equal(n[FLATTEN].y.offset, n[INPUT].y.offset);
+    assert_int_equal(g.flops_forward, 2 * (784 * 40 + 40 * 10));
+    assert_int_equal(g.flops_train, 2 * (2 * 784 * 40 + 3 * 40 * 10));
+    assert_int_equal(g.params_dense, 784 * 40 + 40 + 40 * 10 + 10);
+    ls_graph_free(&g);
+}
+
+static void keep_values_fuses_nothing(void **state)
+{
+    struct ls_graph g = plan(two_layer, true);
+
+    (void)state;
+    for (size_t i = 0; i < g.n; i++) {
+        const struct ls_node *n = &g.node[i];
+
+        assert_true(n->act == LK_ACT_NONE && n->dx_act == LK_ACT_NONE && !n->hidden_y && !n->hidden_d);
+        assert_true(n->wants_grad);
+        assert_int_equal(n->forward, i != FLATTEN);
+        assert_int_equal(n->backward, i == FIRST || i == ACT || i == SECOND);
+    }
+    assert_int_equal(g.node[FLATTEN].d.offset, g.node[INPUT].d.offset);
+    assert_int_not_equal(g.node[ACT].y.offset, g.node[FIRST].y.offset);
+    ls_graph_free(&g);
+}
+
+/* Only the first activation behind a matrix product is its own, and only where nobody else reads the value between. */
+static void fusion_knows_its_limits(void **state)
+{
+    struct ls_graph twice = plan("flatten | linear(20) | relu | tanh | linear(10)", false);
+    struct ls_graph shared =
+        plan("h = flatten | linear(10)\na = h | relu\nz = h | linear(10)\ncross_entropy(z, label)", false);
+    struct ls_graph ahead = plan("flatten | sigmoid | linear(10)", false);
+    struct ls_graph last = plan("flatten | linear(10) | sigmoid", false);
+
+    (void)state;
+    assert_int_equal(twice.node[2].act, LK_ACT_RELU);
+    assert_true(twice.node[4].forward && !twice.node[4].backward && twice.node[3].backward);
+    assert_int_equal(twice.node[5].dx_act, LK_ACT_TANH);
+    assert_true(shared.node[2].act == LK_ACT_NONE && shared.node[3].forward && !shared.node[2].hidden_y);
+    assert_true(!shared.node[3].on_path && !shared.node[3].wants_grad && !shared.node[3].backward);
+    assert_true(ahead.node[2].forward && !ahead.node[2].backward && !ahead.node[2].wants_grad);
+    assert_true(ahead.node[3].dx_act == LK_ACT_NONE && !ahead.node[3].backward);
+    assert_int_equal(last.node[2].act, LK_ACT_SIGMOID);
+    assert_true(!last.node[3].forward && last.node[3].backward && !last.node[3].hidden_d);
+    assert_int_not_equal(last.node[3].d.offset, last.node[2].d.offset);
+    ls_graph_free(&twice);
+    ls_graph_free(&shared);
+    ls_graph_free(&ahead);
+    ls_graph_free(&last);
+}
+
+static void views_share_buffers(void **state)
+{
+    struct ls_graph g = plan("flatten | linear(20) | flatten | linear(10)", false);
+    const struct ls_node *n = g.node;
+
+    (void)state;
+    assert_int_equal(n[3].y.offset, n[2].y.offset);
+    assert_int_equal(n[3].d.offset, n[2].d.offset);
+    assert_false(n[3].forward || n[3].backward || n[2].hidden_y || n[2].hidden_d);
+    ls_graph_free(&g);
+}
+
+struct range {
+    size_t first, end;
+};
+
+/* Two buffers are the same or apart; all lie inside the activation block. */
+static void buffers_do_not_overlap(void **state)
+{
+    for (int keep = 0; keep < 2; keep++) {
+        struct ls_graph g =
+            plan("flatten | linear(33) | relu | linear(20) | flatten | tanh | linear(10) | softmax", keep);
+        struct range r[40];
+        size_t n = 0;
+
+        (void)state;
+        for (size_t i = 0; i + 1 < g.n; i++) {
+            const size_t floats = lk_panels(g.node[i].features) * g.node[i].y.ld;
+
+            assert_true(g.node[i].y.ld >= LK_PANEL * BLOCK);
+            r[n++] = (struct range){g.node[i].y.offset, g.node[i].y.offset + floats};
+            if (g.node[i].wants_grad)
+                r[n++] = (struct range){g.node[i].d.offset, g.node[i].d.offset + floats};
+        }
+        for (size_t i = 0; i < n; i++) {
+            assert_true(r[i].end <= g.activations);
+            for (size_t k = 0; k < i; k++)
+                assert_true(r[i].end <= r[k].first || r[k].end <= r[i].first ||
+                            (r[i].first == r[k].first && r[i].end == r[k].end));
+        }
+        ls_graph_free(&g);
+    }
+}
+
+/* Units cover every element of every weight on the path once. */
+static void units_cover_the_parameters(void **state)
+{
+    struct ls_graph g = plan("h = flatten | linear(70)\ndead = h | linear(3)\nz = h | relu | linear(10)\n"
+                             "cross_entropy(z, label)",
+                             false);
+    uint8_t *seen = calloc(g.params, 1);
+    size_t count = 0;
+
+    (void)state;
+    assert_non_null(seen);
+    for (size_t i = 0; i < g.n_units; i++) {
+        const struct ls_unit *u = &g.unit[i];
+        const struct ls_param *p = &g.node[u->node].param[0];
+
+        assert_true(u->col % LK_PANEL == 0 && u->rows && u->cols);
+        assert_true(u->row + u->rows <= p->rows && u->col + u->cols <= p->cols);
+        assert_string_not_equal(g.node[u->node].name, "dead");
+        for (size_t c = u->col; c < u->col + u->cols; c++)
+            for (size_t r = u->row; r < u->row + u->rows; r++, count++)
+                assert_int_equal(seen[p->offset + ls_param_index(p, c, r)]++, 0);
+    }
+    assert_int_equal(count, 784 * 70 + 70 * 10);
+    free(seen);
+    ls_graph_free(&g);
+}
+
+/* ---- one answer, fused or not ---- */
+
+enum { ROWS = 37 };
+
+static float number(uint32_t i)
+{
+    uint32_t w[4];
+
+    ls_philox(11, LS_STREAM_TEST, (uint32_t[4]){i, 0, 0, 0}, w);
+    return (float)(2.0 * ls_uniform(w[0], w[1]) - 1.0);
+}
+
+static struct lockstep_model *differentiated(const char *text, bool keep)
+{
+    static float x[ROWS * 15], label[ROWS];
+    const struct lockstep_recipe recipe = {.batch = ROWS,
+                                           .epochs = 1,
+                                           .optimizer = "sgd",
+                                           .lr = 0.1,
+                                           .init = "xavier",
+                                           .lr_schedule = "constant",
+                                           .seed = 3,
+                                           .shards = 4};
+    struct lockstep_model *m;
+    struct lockstep_error err = {0};
+
+    for (uint32_t i = 0; i < ROWS * 15; i++)
+        x[i] = number(i);
+    for (uint32_t i = 0; i < ROWS; i++)
+        label[i] = (float)(i % CLASSES);
+    if (lockstep_model_new(text, 3, 5, CLASSES, &recipe, &(struct lockstep_options){.keep_values = keep}, &m, &err) ||
+        lockstep_set(m, "input", x, ROWS * 15, &err) || lockstep_set(m, "label", label, ROWS, &err) ||
+        lockstep_backward(m, NULL, &err))
+        fail_msg("%s: %s", text, err.text);
+    return m;
+}
+
+static void same_gradient(const struct lockstep_model *a, const struct lockstep_model *b, const char *name)
+{
+    const size_t n = lockstep_count(a, name);
+    float *ga = malloc(n * sizeof *ga), *gb = malloc(n * sizeof *gb);
+    struct lockstep_error err;
+    bool any = false;
+
+    assert_true(ga && gb && n);
+    assert_int_equal(lockstep_grad(a, name, ga, n, &err), LOCKSTEP_OK);
+    assert_int_equal(lockstep_grad(b, name, gb, n, &err), LOCKSTEP_OK);
+    assert_memory_equal(ga, gb, n * sizeof *ga);
+    for (size_t i = 0; i < n; i++)
+        any |= ga[i] != 0.0f;
+    assert_true(any);
+    free(ga);
+    free(gb);
+}
+
+static void plans_give_the_same_bits(void **state)
+{
+    static const char *const text[] = {
+        "flatten | linear(33) | relu | linear(20) | sigmoid | linear(18) | tanh | linear(10)",
+        "relu | flatten | linear(20) | softmax | linear(10) | tanh",
+        "flatten | linear(17) | relu | sigmoid | linear(10, bias=false) | softmax",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        struct lockstep_model *fused = differentiated(text[i], false), *kept = differentiated(text[i], true);
+        size_t tensors = 0;
+
+        for (int layer = 0; layer < 9; layer++)
+            for (int bias = 0; bias < 2; bias++) {
+                char name[16];
+
+                snprintf(name, sizeof name, "%d.%s", layer, bias ? "bias" : "weight");
+                if (!lockstep_count(fused, name))
+                    continue;
+                same_gradient(fused, kept, name);
+                tensors++;
+            }
+        assert_true(tensors >= 3);
+        lockstep_model_free(fused);
+        lockstep_model_free(kept);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unknown_names),
+        cmocka_unit_test(attributes),
+        cmocka_unit_test(shapes),
+        cmocka_unit_test(inputs),
+        cmocka_unit_test(losses_and_labels),
+        cmocka_unit_test(statement_names),
+        cmocka_unit_test(nodes_have_unique_names),
+        cmocka_unit_test(rebinding_makes_a_new_node),
+        cmocka_unit_test(parameters_have_full_names),
+        cmocka_unit_test(input_and_loss_are_implied),
+        cmocka_unit_test(activations_are_fused),
+        cmocka_unit_test(what_nobody_wants_is_not_computed),
+        cmocka_unit_test(keep_values_fuses_nothing),
+        cmocka_unit_test(fusion_knows_its_limits),
+        cmocka_unit_test(views_share_buffers),
+        cmocka_unit_test(buffers_do_not_overlap),
+        cmocka_unit_test(units_cover_the_parameters),
+        cmocka_unit_test(plans_give_the_same_bits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
