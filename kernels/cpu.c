@@ -80,7 +80,7 @@ bool lk_cpu_hide(const char *text, unsigned *features)
             return false;
         for (unsigned i = 0; i < LK_FEATURE_BITS; i++) {
             bool same = strlen(feature_names[i]) == n - 1 && !memcmp(feature_names[i], text + 1, n - 1);
-            bool family = n - 1 == 6 && !memcmp("avx512", text + 1, 6) && !memcmp(feature_names[i], "avx512", 6);
+            bool family = n - 1 == 6 && !memcmp("avx512", text + 1, 6) && !strncmp(feature_names[i], "avx512", 6);
 
             if (same || family) {
                 f &= ~(1u << i);

@@ -86,13 +86,19 @@ typedef void lk_relu_fwd_fn(size_t n, const float *x, float *y);
 /* relu_bwd: dx[i] = y[i] > 0 ? dy[i] : +0, from the output y. (n) in, (n) in, (n) out; dx may equal dy. */
 typedef void lk_relu_bwd_fn(size_t n, const float *y, const float *dy, float *dx);
 
-/* sigmoid_fwd: y[i] = 1 / (1 + exp(-x[i])), exp as in exp below, <= 2 ULP. (n) in, (n) out; y may equal x. */
+/*
+ * sigmoid_fwd: y[i] = 1 / (1 + e^-x[i]), <= 2 ULP; 0 where that is below 2^-126. (n) in, (n) out; y may equal x.
+ * Method: e^-x = s + s p as in exp below, 1 + s = c + l exactly, 1 / (fma(s, p, l) + c), -x cut to [-80, 88].
+ */
 typedef void lk_sigmoid_fwd_fn(size_t n, const float *x, float *y);
 
 /* sigmoid_bwd: dx[i] = dy[i] * (y[i] * (1 - y[i])), each operation rounded. As relu_bwd. */
 typedef void lk_sigmoid_bwd_fn(size_t n, const float *y, const float *dy, float *dx);
 
-/* tanh_fwd: y[i] = copysign(e / (e + 2), x[i]), e = expm1(2 |x[i]|), <= 2 ULP. (n) in, (n) out; y may equal x. */
+/*
+ * tanh_fwd: y[i] = copysign(e / (e + 2), x[i]), <= 2 ULP. (n) in, (n) out; y may equal x.
+ * Method: e = expm1(2 |x|) from |x| = 0.173 on, expm1(-2 |x|) below; reduction as in exp below, degree-7 polynomial.
+ */
 typedef void lk_tanh_fwd_fn(size_t n, const float *x, float *y);
 
 /* tanh_bwd: dx[i] = dy[i] * fma(-y[i], y[i], 1). As relu_bwd. */

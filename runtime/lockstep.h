@@ -7,8 +7,8 @@
  *
  * Errors    Functions return a status and, when it is not LOCKSTEP_OK, put one line into *err (never NULL). Nothing is
  *           printed and nothing exits. After an error an `**out` is NULL and inputs are as they were.
- * Ownership `**out` objects belong to the caller and go back to their _free (NULL allowed). Strings are borrowed for the
- *           call. Objects may be used by one thread at a time; different objects by different threads.
+ * Ownership `**out` objects belong to the caller and go back to their _free (NULL allowed). Strings are borrowed for
+ * the call. Objects may be used by one thread at a time; different objects by different threads.
  */
 #ifndef LOCKSTEP_H
 #define LOCKSTEP_H
@@ -81,8 +81,8 @@ struct lockstep_data;
 enum lockstep_part { LOCKSTEP_TRAIN, LOCKSTEP_TEST };
 
 /*
- * Open one part of a data set: where is a folder with the IDX files of MNIST's form and names (plain or .gz), or "digits",
- * the built-in set of 60,000 + 10,000 drawn digits. E_DATA, E_MEMORY.
+ * Open one part of a data set: where is a folder with the IDX files of MNIST's form and names (plain or .gz), or
+ * "digits", the built-in set of 60,000 + 10,000 drawn digits. E_DATA, E_MEMORY.
  */
 LOCKSTEP_API enum lockstep_status lockstep_data_open(const char *where, enum lockstep_part part,
                                                      const struct lockstep_options *options, struct lockstep_data **out,
@@ -130,11 +130,11 @@ LOCKSTEP_API const char *lockstep_model_reduce(const struct lockstep_model *mode
 LOCKSTEP_API unsigned lockstep_model_shards(const struct lockstep_model *model);
 
 /*
- * Values by name, row-major, in PyTorch's shapes: "input" (rows, features) and "label" (rows) before forward; a parameter
- * such as "1.weight" (O, I) at any time; any node's name after forward. set resizes the batch when name is "input" (rows
- * = count / features). get and grad copy exactly count elements out. grad holds after backward, for nodes and
- * parameters. Nodes keep their rows only for batches of at most 512 rows, and a node fused into its neighbour only with
- * options->keep_values. E_USAGE for a wrong name or count.
+ * Values by name, row-major, in PyTorch's shapes: "input" (rows, features) and "label" (rows) before forward; a
+ * parameter such as "1.weight" (O, I) at any time; any node's name after forward. set resizes the batch when name is
+ * "input" (rows = count / features). get and grad copy exactly count elements out. grad holds after backward, for nodes
+ * and parameters. Nodes keep their rows only for batches of at most 512 rows, and a node fused into its neighbour only
+ * with options->keep_values. E_USAGE for a wrong name or count.
  */
 LOCKSTEP_API enum lockstep_status lockstep_set(struct lockstep_model *model, const char *name, const float *values,
                                                size_t count, struct lockstep_error *err);
@@ -151,9 +151,9 @@ LOCKSTEP_API enum lockstep_status lockstep_forward(struct lockstep_model *model,
 /* Forward and backward: afterwards lockstep_grad answers. Parameters stay as they are. */
 LOCKSTEP_API enum lockstep_status lockstep_backward(struct lockstep_model *model, double *loss,
                                                     struct lockstep_error *err);
-/* Forward, backward and one update by the recipe's optimiser. E_NONFINITE before the update if the loss is not finite. */
-LOCKSTEP_API enum lockstep_status lockstep_step(struct lockstep_model *model, double *loss,
-                                                struct lockstep_error *err);
+/* Forward, backward and one update by the recipe's optimiser. E_NONFINITE before the update if the loss is not finite.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_step(struct lockstep_model *model, double *loss, struct lockstep_error *err);
 
 /* ---- training ---- */
 
@@ -177,9 +177,10 @@ struct lockstep_epoch {
 /* What the caller hears while lockstep_train runs; any member may be NULL. Called on one thread, not re-entrantly. */
 struct lockstep_events {
     void *user;
-    void (*progress)(void *user, const struct lockstep_progress *p); /* after a batch, at most about ten times a second */
+    void (*progress)(void *user,
+                     const struct lockstep_progress *p); /* after a batch, at most about ten times a second */
     void (*epoch)(void *user, const struct lockstep_epoch *e);
-    const volatile sig_atomic_t *stop; /* polled after each batch: non-zero ends the training after it, status OK */
+    const volatile sig_atomic_t *stop; /* polled before each batch: non-zero ends the training after it, status OK */
 };
 
 /*
@@ -204,10 +205,10 @@ enum { LOCKSTEP_ISA_MAX = 4 };
 
 struct lockstep_machine {
     char cpu[64];
-    unsigned cores;    /* online */
-    unsigned affinity; /* allowed by the affinity mask */
-    double quota;      /* CPUs by the cgroup, 0: none set */
-    unsigned threads;  /* Lockstep's default, or options->threads */
+    unsigned cores;     /* online */
+    unsigned affinity;  /* allowed by the affinity mask */
+    double quota;       /* CPUs by the cgroup, 0: none set */
+    unsigned threads;   /* Lockstep's default, or options->threads */
     size_t l1d, l2, l3; /* bytes, 0: unknown */
     size_t isas;
     struct {

@@ -7,7 +7,7 @@
 
 /* As struct exp_parts of ref.h. */
 struct v_exp_parts {
-    vf t, h, l, r, z, g;
+    vf t, h, l, r, z;
 };
 
 static inline struct v_exp_parts v_exp_split(vf x)
@@ -20,10 +20,8 @@ static inline struct v_exp_parts v_exp_split(vf x)
     k = v_sub(e.t, magic);
     e.h = v_fnma(k, v_set1(0x1.62e4p-1f), x);
     e.l = v_mul(k, v_set1(-0x1.7f7d1cp-20f));
-    e.r = v_add(e.h, e.l);
+    e.r = v_fnma(k, v_set1(0x1.7f7d1cp-20f), e.h);
     e.z = v_mul(e.r, e.r);
-    e.g = v_fma(e.r, v_set1(0x1.6b1b1ap-10f), v_set1(0x1.122964p-7f));
-    e.g = v_fma(e.g, e.z, v_fma(e.r, v_set1(0x1.5556d4p-5f), v_set1(0x1.5554aep-3f)));
     return e;
 }
 
@@ -33,10 +31,12 @@ static inline vf v_exp_scale(struct v_exp_parts e)
     return v_as_float(vi_add(vi_shl23(v_as_int(e.t)), vi_set1(0x3f800000)));
 }
 
-/* u of e^r = 1 + h + u. */
-static inline vf v_exp_tail(struct v_exp_parts e)
+static inline vf v_exp_poly(struct v_exp_parts e)
 {
-    return v_fma(v_fma(e.g, e.r, v_set1(0.5f)), e.z, e.l);
+    vf q = v_fma(e.r, v_set1(0x1.6b1b1ap-10f), v_set1(0x1.122964p-7f));
+
+    q = v_fma(q, e.z, v_fma(e.r, v_set1(0x1.5556d4p-5f), v_set1(0x1.5554aep-3f)));
+    return v_fma(q, e.r, v_set1(0.5f));
 }
 
 /* The last selection also serves NaN: only x < 88.72284 keeps y, x + inf is inf or NaN. */
@@ -44,9 +44,8 @@ static inline vf v_exp(vf x)
 {
     const vf one = v_set1(1.0f);
     struct v_exp_parts e = v_exp_split(x);
-    vf y = v_fma(e.g, e.z, v_fma(e.r, v_set1(0.5f), one));
+    vf y = v_fma(v_fma(v_exp_poly(e), e.r, one), e.r, one);
 
-    y = v_fma(y, e.r, one);
     y = v_as_float(vi_add(v_as_int(y), vi_shl23(v_as_int(e.t))));
     y = v_and(v_gt(x, v_set1(-0x1.5d58ap+6f)), y);
     return v_select(v_gt(v_set1(0x1.62e43p+6f), x), y, v_add(x, v_set1(__builtin_inff())));
@@ -56,9 +55,14 @@ static inline vf v_exp(vf x)
 static inline vf v_expm1(vf x)
 {
     struct v_exp_parts e = v_exp_split(x);
-    vf s = v_exp_scale(e);
+    vf s = v_exp_scale(e), q;
 
-    return v_fma(s, v_exp_tail(e), v_fma(s, e.h, v_sub(s, v_set1(1.0f))));
+    q = v_fma(e.r, v_set1(0x1.9fb2fcp-13f), v_set1(0x1.6d4084p-10f));
+    q = v_fma(q, e.r, v_set1(0x1.1111d2p-7f));
+    q = v_fma(q, e.z, v_fma(e.r, v_set1(0x1.5554f2p-5f), v_set1(0x1.555554p-3f)));
+    q = v_fma(q, e.r, v_set1(0.5f));
+    q = v_fma(q, e.z, e.l);
+    return v_fma(s, q, v_fma(s, e.h, v_sub(s, v_set1(1.0f))));
 }
 
 static inline vf v_log(vf x)
@@ -91,8 +95,9 @@ static inline vf v_sigmoid(vf x)
     vf n = v_max(v_set1(-80.0f), v_min(v_set1(88.0f), v_sub(v_set1(-0.0f), x)));
     struct v_exp_parts e = v_exp_split(n);
     vf s = v_exp_scale(e), c = v_add(s, one), l = v_add(v_sub(s, c), one);
+    vf p = v_add(e.h, v_fma(v_exp_poly(e), e.z, e.l));
 
-    return v_div(one, v_add(v_fma(s, v_add(e.h, v_exp_tail(e)), l), c));
+    return v_div(one, v_add(v_fma(s, p, l), c));
 }
 
 static inline vf v_tanh(vf x)

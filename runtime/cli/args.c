@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/args.h"
+#include "core/nearest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,45 +45,6 @@ static const struct option table[] = {
     {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0, "write one JSON object per epoch"},
 };
 enum { OPTIONS = sizeof table / sizeof table[0] };
-
-/* Levenshtein distance of two words, both cut to 31 characters. */
-static size_t distance(const char *a, const char *b)
-{
-    enum { MAX = 31 };
-    size_t n = strnlen(a, MAX), m = strnlen(b, MAX), row[MAX + 1];
-
-    for (size_t j = 0; j <= m; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]), best = row[j] < row[j - 1] ? row[j] : row[j - 1];
-
-            diagonal = row[j];
-            row[j] = best + 1 < change ? best + 1 : change;
-        }
-    }
-    return row[m];
-}
-
-const char *cli_nearest(const char *word, const void *rows, size_t n, size_t size)
-{
-    const char *best = NULL;
-    size_t limit = 1 + strnlen(word, 31) / 3;
-
-    for (size_t i = 0; i < n; i++) {
-        const char *name = *(const char *const *)((const char *)rows + i * size);
-        size_t d = distance(word, name);
-
-        if (d <= limit) {
-            limit = d - (d > 0);
-            best = name;
-        }
-    }
-    return best;
-}
 
 /* Whole decimal numbers only; too large ones end above every range. */
 static bool whole(const char *text, double *out)
@@ -176,7 +138,7 @@ static bool assign(struct cli *cli, const struct option *o, const char *text)
 /* The row of a name; NULL with E_USAGE in err when the command has none. */
 static const struct option *find(const char *name, enum cli_command command, struct lockstep_error *err)
 {
-    const char *near = cli_nearest(name, table, OPTIONS, sizeof table[0]);
+    const char *names[OPTIONS], *near;
 
     for (const struct option *o = table; o < table + OPTIONS; o++)
         if (!strcmp(o->name, name)) {
@@ -185,6 +147,9 @@ static const struct option *find(const char *name, enum cli_command command, str
             ls_fail(err, LOCKSTEP_E_USAGE, "--%s: this command has no such option", name);
             return NULL;
         }
+    for (size_t i = 0; i < OPTIONS; i++)
+        names[i] = table[i].name;
+    near = ls_nearest(name, names, OPTIONS);
     if (near)
         ls_fail(err, LOCKSTEP_E_USAGE, "--%.64s: unknown option (did you mean --%s?)", name, near);
     else

@@ -27,9 +27,6 @@ enum lockstep_status cli_parse(struct cli *cli, enum cli_command command, int ar
 /* Print the options of a command with their defaults. */
 void cli_print_options(enum cli_command command);
 
-/* The name nearest to word among n rows of `size` bytes that begin with a const char *name; NULL when none is near. */
-const char *cli_nearest(const char *word, const void *rows, size_t n, size_t size);
-
 /* The commands. Results go to stdout; main reports the error. */
 enum lockstep_status cmd_train(const struct cli *cli, struct lockstep_error *err);
 enum lockstep_status cmd_eval(const struct cli *cli, struct lockstep_error *err);

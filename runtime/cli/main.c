@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * lockstep: the program. Finds the command, parses its options, runs it, reports one line and the exit code. */
 #include "cli/args.h"
+#include "core/nearest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,7 @@ static void print_help(void)
 
 static enum lockstep_status run(int argc, char **argv, struct lockstep_error *err)
 {
-    const char *name = argc > 1 ? argv[1] : "", *near;
+    const char *name = argc > 1 ? argv[1] : "", *names[COMMANDS], *near;
     enum lockstep_status status;
     struct cli cli;
 
@@ -58,7 +59,9 @@ static enum lockstep_status run(int argc, char **argv, struct lockstep_error *er
         cli_print_options(c->command);
         return LOCKSTEP_OK;
     }
-    near = cli_nearest(name, commands, COMMANDS, sizeof commands[0]);
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    near = ls_nearest(name, names, COMMANDS);
     if (near)
         return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: unknown command (did you mean %s?)", name, near);
     return ls_fail(err, LOCKSTEP_E_USAGE, "\"%.64s\": expected a command: train, eval, predict or info (see --help)",

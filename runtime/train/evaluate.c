@@ -81,13 +81,16 @@ enum lockstep_status lockstep_evaluate(struct lockstep_model *m, const struct lo
                                        double *accuracy, struct lockstep_error *err)
 {
     struct evaluation v = {.m = m};
+    unsigned host_fpenv;
 
     if (ls_data_check(m, data, err))
         return err->status;
     if (!ls_pass_alloc(&v.pass, data, err)) {
         m->forwarded = m->differentiated = false;
         ls_team_run(m->engine.threads, evaluate_worker, &v);
+        host_fpenv = lk_fpenv_enter(); /* the sum does not depend on how the caller rounds */
         ls_pass_sum(&v.pass, loss, accuracy);
+        lk_fpenv_leave(host_fpenv);
         err->status = LOCKSTEP_OK;
     }
     ls_pass_free(&v.pass);

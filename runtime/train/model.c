@@ -87,8 +87,11 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
     const size_t shards = r->shards ? r->shards : ls_shards_default(r->batch);
     struct lk_table table;
     enum ls_reduce reduce;
-    unsigned threads;
+    unsigned threads, host_fpenv;
 
+    if (!m->channels || !m->length)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected rows of at least 1 x 1, got %zu x %zu", m->channels,
+                       m->length);
     if (check_recipe(r, err) || parse_reduce(options, &reduce, err) || ls_machine_table(options, &table, err) ||
         ls_machine_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
         ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||
@@ -96,7 +99,9 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
         ls_engine_init(&m->engine, &m->graph, &table, threads, reduce, shards, ls_optim_find(r->optimizer), err))
         return err->status;
     m->lr_rule = ls_lr_find(r->lr_schedule);
+    host_fpenv = lk_fpenv_enter(); /* the answer does not depend on how the caller rounds */
     ls_init(&m->graph, r->init, r->seed, m->engine.w);
+    lk_fpenv_leave(host_fpenv);
     ls_engine_weights_changed(&m->engine);
     return LOCKSTEP_OK;
 }
@@ -321,20 +326,37 @@ static void export_rows(const struct lockstep_model *m, const struct ls_node *n,
             values[r * n->features + i] = at[i / LK_PANEL * b.ld + r * LK_PANEL + i % LK_PANEL];
 }
 
-/* Common checks of get and grad for a node's rows. */
-static enum lockstep_status check_rows(const struct lockstep_model *m, const char *name, size_t count, bool ready,
-                                       bool hidden, struct lockstep_error *err)
+/* Common checks of get and grad for a node: its size, and whether it was computed for this batch. */
+static enum lockstep_status check_node(const struct lockstep_model *m, const char *name, size_t count, bool ready,
+                                       struct lockstep_error *err)
 {
     if (count != lockstep_count(m, name))
         return wrong_count(name, lockstep_count(m, name), count, err);
     if (!ready)
         return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: not computed yet for this batch (call lockstep_backward first)",
                        name);
+    return LOCKSTEP_OK;
+}
+
+/* Do the rows still lie in the activation block? */
+static enum lockstep_status check_kept(const struct lockstep_model *m, const char *name, bool hidden,
+                                       struct lockstep_error *err)
+{
     if (m->rows > m->graph.block || m->engine.sets > 1 || hidden)
         return ls_fail(err, LOCKSTEP_E_USAGE,
                        "%.64s: not kept (set options.keep_values, and use a batch of at most %d rows)", name,
                        LS_BLOCK_ROWS);
     return LOCKSTEP_OK;
+}
+
+static float loss_value(const struct lockstep_model *m)
+{
+    const struct ls_shards s = ls_shards_of(m->rows, m->engine.shards);
+    const unsigned host_fpenv = lk_fpenv_enter();
+    const float loss = (float)ls_mean_loss(&s, m->loss);
+
+    lk_fpenv_leave(host_fpenv);
+    return loss;
 }
 
 enum lockstep_status lockstep_get(const struct lockstep_model *m, const char *name, float *values, size_t count,
@@ -350,15 +372,14 @@ enum lockstep_status lockstep_get(const struct lockstep_model *m, const char *na
         export_param(v.param, m->engine.w, values);
         return LOCKSTEP_OK;
     }
-    if (check_rows(m, name, count, m->forwarded && (!v.node->op->loss || m->labelled), v.node->hidden_y, err))
+    if (check_node(m, name, count, m->forwarded && (!v.node->op->loss || m->labelled), err))
         return err->status;
-    if (v.node->op->loss) {
-        const struct ls_shards s = ls_shards_of(m->rows, m->engine.shards);
-
-        values[0] = (float)ls_mean_loss(&s, m->loss);
-        return LOCKSTEP_OK;
-    }
-    export_rows(m, v.node, v.node->y, values);
+    if (v.node->op->loss)
+        values[0] = loss_value(m);
+    else if (check_kept(m, name, v.node->hidden_y, err))
+        return err->status;
+    else
+        export_rows(m, v.node, v.node->y, values);
     return LOCKSTEP_OK;
 }
 
@@ -375,10 +396,14 @@ enum lockstep_status lockstep_grad(const struct lockstep_model *m, const char *n
         export_param(v.param, m->engine.root, values);
         return LOCKSTEP_OK;
     }
-    if (check_rows(m, name, count, m->differentiated, v.node->hidden_d || !v.node->wants_grad, err))
+    if (check_node(m, name, count, m->differentiated, err))
         return err->status;
+    if (!v.node->on_path)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: has no gradient: the loss does not depend on it", name);
     if (v.node->op->loss)
         values[0] = 1.0f;
+    else if (check_kept(m, name, v.node->hidden_d || !v.node->wants_grad, err))
+        return err->status;
     else
         export_rows(m, v.node, v.node->d, values);
     return LOCKSTEP_OK;
@@ -418,17 +443,20 @@ static enum lockstep_status run_single(struct lockstep_model *m, enum ls_mode mo
                          .loss = m->loss,
                          .hit = m->hit};
     struct single s = {&m->engine, &b, true};
+    unsigned host_fpenv;
 
     if (!m->rows)
         return ls_fail(err, LOCKSTEP_E_USAGE, "input: not set (call lockstep_set with \"input\" first)");
     if (mode != LS_FORWARD && !m->labelled)
         return ls_fail(err, LOCKSTEP_E_USAGE, "label: not set (call lockstep_set with \"label\" after \"input\")");
+    host_fpenv = lk_fpenv_enter();
     m->engine.optim->scalars(&m->recipe, m->recipe.lr, m->steps + 1, &b.optim);
     ls_team_run(m->engine.threads, single_worker, &s);
-    m->forwarded = true;
-    m->differentiated = mode == LS_GRADIENT;
     if (loss)
         *loss = m->labelled ? ls_mean_loss(&shards, m->loss) : 0.0;
+    lk_fpenv_leave(host_fpenv);
+    m->forwarded = true;
+    m->differentiated = mode == LS_GRADIENT;
     if (mode == LS_TRAIN && !s.finite)
         return ls_fail(err, LOCKSTEP_E_NONFINITE, "loss: not finite at step %zu (a smaller lr may help)", m->steps + 1);
     m->steps += mode == LS_TRAIN;

@@ -118,9 +118,9 @@ static void gradient_phase(const struct walk *k, const struct block *b, size_t u
     }
 }
 
-/* Call run(k, block, last shard's last block) for each block of shards [s0, s1). An empty shard is one block without
- * rows. */
-static void each_block(const struct walk *k, size_t s0, size_t s1,
+/* Call run(k, block, last shard's last block) for each block of shards [s0, s1) until one says false: the result. An
+ * empty shard is one block without rows. */
+static bool each_block(const struct walk *k, size_t s0, size_t s1,
                        bool (*run)(const struct walk *, const struct block *, bool), struct ls_stack *stack)
 {
     for (size_t s = s0; s < s1; s++) {
@@ -134,14 +134,16 @@ static void each_block(const struct walk *k, size_t s0, size_t s1,
             b.end = end - row < k->e->g->block ? end : row + k->e->g->block;
             b.closes = b.end == end;
             if (!run(k, &b, b.closes && s + 1 == s1))
-                return;
+                return false;
             row = b.end;
             b.opens = false;
         } while (row < end);
     }
+    return true;
 }
 
-/* Has any worker met a loss that is not finite? Valid for all after a barrier. */
+/* Are all losses finite? The workers agree only between the two barriers that end the rows: later, flags may move on.
+ */
 static bool all_finite(const struct walk *k)
 {
     for (unsigned t = 0; t < k->w->T; t++)
@@ -223,8 +225,7 @@ static bool owners_step(struct walk *k)
 {
     struct ls_stack stack = {0};
 
-    each_block(k, 0, k->e->shards, owners_block, &stack);
-    return all_finite(k);
+    return each_block(k, 0, k->e->shards, owners_block, &stack);
 }
 
 bool ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b)
@@ -241,13 +242,17 @@ bool ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b)
 void ls_forward_rows(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b, ls_chunk_fn *done, void *user)
 {
     struct walk k = {.e = e, .w = w, .b = b, .set = e->sets > 1 ? w->t : 0};
+    const bool resident = b->source.rows <= e->g->block, shared = e->sets == 1 && !resident;
+    const size_t parts = shared && e->g->block < w->T ? e->g->block : w->T; /* workers with room in a shared block */
     size_t first, end, row = 0, room = e->g->block; /* rows of the block that are this worker's */
 
-    ls_span(b->source.rows, w->T, w->t, &first, &end);
-    if (b->source.rows <= e->g->block) {
+    if (w->t >= parts)
+        return;
+    ls_span(b->source.rows, parts, w->t, &first, &end);
+    if (resident) {
         row = first;
-    } else if (e->sets == 1) { /* the team shares one block */
-        ls_span(e->g->block, w->T, w->t, &row, &room);
+    } else if (shared) {
+        ls_span(e->g->block, parts, w->t, &row, &room);
         room -= row;
     }
     for (size_t n; first < end; first += n) {

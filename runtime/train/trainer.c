@@ -21,6 +21,7 @@ struct run {
     struct ls_peak_cell *cell;
     size_t batches, steps_done;
     double peak;
+    uint64_t told;          /* last progress */
     atomic_long stop_after; /* step of the run, or NO_STOP */
     bool finite;
 };
@@ -70,7 +71,7 @@ static void tell_progress(const struct run *r, struct ls_worker *w, const struct
 struct account {
     size_t epoch, rows;
     double loss; /* sum over rows */
-    uint64_t start, told;
+    uint64_t start;
 };
 
 static double seconds(uint64_t from, uint64_t to)
@@ -84,17 +85,17 @@ static double gflops(const struct run *r, size_t rows, double s)
 }
 
 /* Worker 0, after a step: the loss, and what the caller hears. */
-static void account_step(const struct run *r, struct ls_worker *w, struct account *a, const struct ls_batch *b)
+static void account_step(struct run *r, struct ls_worker *w, struct account *a, const struct ls_batch *b)
 {
     const struct ls_shards s = ls_shards_of(b->source.rows, r->m->engine.shards);
     const uint64_t now = ls_now(), tenth = 100000000;
 
     a->loss += ls_mean_loss(&s, b->loss) * (double)b->source.rows;
     a->rows += b->source.rows;
-    if (r->events->progress && now - a->told >= tenth) {
+    if (r->events->progress && now - r->told >= tenth) {
         const double t = seconds(a->start, now);
 
-        a->told = now;
+        r->told = now;
         tell_progress(r, w,
                       &(struct lockstep_progress){.epoch = a->epoch,
                                                   .epochs = r->m->recipe.epochs,
@@ -182,7 +183,7 @@ static void train_worker(void *arg, struct ls_worker *w)
             shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
         }
         ls_barrier_wait(w);
-        a.start = a.told = ls_now();
+        a.start = ls_now();
         if (!run_steps(r, w, &a))
             return;
         end = ls_now();
@@ -236,6 +237,7 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
     if (ls_data_check(m, train, err) || (test && ls_data_check(m, test, err)))
         return err->status;
     r.batches = (train->rows + m->recipe.batch - 1) / m->recipe.batch;
+    r.told = ls_now();
     atomic_init(&r.stop_after, NO_STOP);
     err->status = LOCKSTEP_OK;
     if (!alloc_run(&r, err)) {

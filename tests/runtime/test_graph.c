@@ -473,7 +473,7 @@ static void plans_give_the_same_bits(void **state)
 
         for (int layer = 0; layer < 9; layer++)
             for (int bias = 0; bias < 2; bias++) {
-                char name[16];
+                char name[32];
 
                 snprintf(name, sizeof name, "%d.%s", layer, bias ? "bias" : "weight");
                 if (!lockstep_count(fused, name))

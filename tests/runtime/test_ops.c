@@ -107,8 +107,10 @@ static struct bench bench_of(struct lockstep_model *m, size_t rows, const float 
         in[i] = x ? x[i] : r + (r < 0.0f ? -0.1f : 0.1f);
         b.x[i] = (double)in[i];
     }
-    for (size_t i = 0; i < rows; i++)
-        labels[i] = (float)(b.label[i] = label ? label[i] : (uint8_t)(i * 7 % m->graph.classes));
+    for (size_t i = 0; i < rows; i++) {
+        b.label[i] = (uint8_t)(label ? label[i] : i * 7 % m->graph.classes);
+        labels[i] = (float)b.label[i];
+    }
     set(m, "input", in, n);
     set(m, "label", labels, rows);
     set_params(&b, seed);
