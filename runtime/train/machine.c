@@ -45,7 +45,8 @@ enum lockstep_status ls_machine_table(const struct lockstep_options *options, st
     isa = lk_isa_preferred(features);
     if (name && !lk_isa_find(name, &isa)) {
         isa_list(list, sizeof list, true, features);
-        return ls_fail(err, LOCKSTEP_E_USAGE, "%s: expected one of %s, got \"%.32s\"", from, list, name);
+        return ls_fail(err, options && options->isa ? LOCKSTEP_E_USAGE : LOCKSTEP_E_ENV,
+                       "%s: expected one of %s, got \"%.32s\"", from, list, name);
     }
     if (!lk_isa_supported(isa, features)) {
         isa_list(list, sizeof list, false, features);
@@ -66,30 +67,31 @@ enum lockstep_status ls_machine_threads(const struct lockstep_options *options, 
 
 double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds)
 {
-    const double ns = 1e6;
-    double best = 0.0;
+    const double quarter_ms = 250000.0;
+    double best = 0.0, sum = 0.0;
     size_t n = 1000;
 
-    for (double took = 0.0; took < ns / 4; n *= 2) { /* rounds of the kernel that take about a millisecond */
+    for (double took = 0.0; took < quarter_ms; n *= 2) { /* ends with rounds of about a millisecond */
         uint64_t t = ls_now();
 
         k->peak_fma(n);
         took = (double)(ls_now() - t);
     }
     for (int i = 0; i < rounds; i++) {
-        double sum = 0.0;
+        double gflops;
         uint64_t t;
 
         ls_barrier_wait(w);
         t = ls_now();
-        cell[w->t].gflops = k->peak_fma(n) / (double)(ls_now() - t);
-        ls_barrier_wait(w);
-        for (unsigned j = 0; j < w->T; j++)
-            sum += cell[j].gflops;
-        best = sum > best ? sum : best;
+        gflops = k->peak_fma(n) / (double)(ls_now() - t);
+        best = gflops > best ? gflops : best;
     }
+    cell[w->t].gflops = best;
     ls_barrier_wait(w);
-    return best;
+    for (unsigned j = 0; j < w->T; j++)
+        sum += cell[j].gflops;
+    ls_barrier_wait(w);
+    return sum;
 }
 
 struct probe {

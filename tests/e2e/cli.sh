@@ -93,7 +93,7 @@ file_errors() {
 }
 
 environment() {
-    LOCKSTEP_ISA=sse9 bad 2 'LOCKSTEP_ISA: expected one of' train "${small[@]}"
+    LOCKSTEP_ISA=sse9 bad 6 'LOCKSTEP_ISA: expected one of' train "${small[@]}"
     LOCKSTEP_CPU=-avx2 bad 6 'isa: this CPU does not support avx2' train "${small[@]}" --isa avx2
     LOCKSTEP_CPU=avx2 bad 6 'LOCKSTEP_CPU: expected' train "${small[@]}"
     [[ $(LOCKSTEP_CPU=-avx digest "${small[@]}") == $(digest "${small[@]}") ]] || fail 'hidden features: another digest'
