@@ -68,7 +68,7 @@ enum lockstep_status ls_machine_threads(const struct lockstep_options *options, 
 double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds)
 {
     const double quarter_ms = 250000.0;
-    double best = 0.0, sum = 0.0;
+    double sum = 0.0;
     size_t n = 1000;
 
     for (double took = 0.0; took < quarter_ms; n *= 2) { /* ends with rounds of about a millisecond */
@@ -84,9 +84,9 @@ double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_c
         ls_barrier_wait(w);
         t = ls_now();
         gflops = k->peak_fma(n) / (double)(ls_now() - t);
-        best = gflops > best ? gflops : best;
+        if (gflops > cell[w->t].gflops)
+            cell[w->t].gflops = gflops;
     }
-    cell[w->t].gflops = best;
     ls_barrier_wait(w);
     for (unsigned j = 0; j < w->T; j++)
         sum += cell[j].gflops;
@@ -103,7 +103,10 @@ struct probe {
 static void probe_worker(void *arg, struct ls_worker *w)
 {
     struct probe *p = arg;
-    double gflops = ls_peak(p->k, w, p->cell, 20);
+    double gflops;
+
+    p->cell[w->t].gflops = 0.0;
+    gflops = ls_peak(p->k, w, p->cell, 20);
 
     if (w->t == 0)
         p->gflops = gflops;

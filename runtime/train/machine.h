@@ -19,8 +19,8 @@ enum lockstep_status ls_machine_threads(const struct lockstep_options *options, 
                                         struct lockstep_error *err);
 
 /*
- * FMA peak in GFLOP/s of all workers at once, best of `rounds` of about a millisecond; called by every worker. cell
- * holds one double for each worker, on lines of their own.
+ * FMA peak in GFLOP/s of all workers running at once: the sum of each one's best. Runs `rounds` more rounds of
+ * about a millisecond; a cell, one for each worker, keeps its best so far (0 at first). Called by every worker.
  */
 struct ls_peak_cell {
     _Alignas(64) double gflops;
