@@ -21,6 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __FAST_MATH__
+#error "-ffast-math changes the numbers: build without it"
+#endif
+
 enum { LK_PANEL = 16 };
 
 /* Number of panels that hold n columns. */

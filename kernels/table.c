@@ -2,7 +2,10 @@
  * Build a kernel table: ref, overlaid by each instruction set up to the one wanted. */
 #include "cpu.h"
 
-extern const struct lk_kernels lk_kernels_ref, lk_kernels_ref_fma, lk_kernels_avx2, lk_kernels_avx512;
+#define X(i) extern const struct lk_kernels lk_kernels_##i;
+LK_ISAS(X)
+#undef X
+extern const struct lk_kernels lk_kernels_ref_fma; /* ref, compiled with -mfma */
 
 static const struct lk_kernels *const tables[] = {
 #define X(i) &lk_kernels_##i,

@@ -52,8 +52,8 @@ struct lockstep_error {
 struct lockstep_options {
     unsigned threads;   /* default: what the cgroup quota, the affinity mask and the cores allow; at most 1024 */
     const char *isa;    /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
-    const char *reduce; /* "owners" (default), "replicas", "auto" */
-    bool keep_values;   /* no fusion: lockstep_get and lockstep_grad answer for every node and the input */
+    const char *reduce; /* "owners" (default), "replicas" */
+    bool keep_values;   /* lockstep_get and lockstep_grad answer for every node and the input: no fusion, owners */
 };
 
 /* What is computed. Fill with lockstep_recipe_init, then change fields by name. */
@@ -91,6 +91,8 @@ LOCKSTEP_API void lockstep_data_free(struct lockstep_data *data);
 LOCKSTEP_API size_t lockstep_data_rows(const struct lockstep_data *data);
 /* Shape of one row: channels (image rows) x length (image columns). */
 LOCKSTEP_API void lockstep_data_shape(const struct lockstep_data *data, size_t *channels, size_t *length);
+/* Number of classes: every label is below it. */
+LOCKSTEP_API size_t lockstep_data_classes(const struct lockstep_data *data);
 LOCKSTEP_API const uint8_t *lockstep_data_labels(const struct lockstep_data *data);
 
 /* ---- model ---- */
@@ -112,7 +114,8 @@ LOCKSTEP_API enum lockstep_status lockstep_model_load(const char *path, const st
                                                       struct lockstep_model **out, struct lockstep_error *err);
 LOCKSTEP_API void lockstep_model_free(struct lockstep_model *model);
 
-/* Write the weights as safetensors: temporary file, fsync, rename. The old file stays whole on any error. E_OUTPUT. */
+/* Write the weights as safetensors: temporary file, fsync, rename. The old file stays whole on any error. E_OUTPUT,
+ * E_NONFINITE. */
 LOCKSTEP_API enum lockstep_status lockstep_model_save(const struct lockstep_model *model, const char *path,
                                                       struct lockstep_error *err);
 /* Would a save to path work? Creates and removes a temporary file beside it. E_OUTPUT. */
@@ -133,8 +136,9 @@ LOCKSTEP_API unsigned lockstep_model_shards(const struct lockstep_model *model);
  * Values by name, row-major, in PyTorch's shapes: "input" (rows, features) and "label" (rows) before forward; a
  * parameter such as "1.weight" (O, I) at any time; any node's name after forward. set resizes the batch when name is
  * "input" (rows = count / features). get and grad copy exactly count elements out. grad holds after backward, for nodes
- * and parameters. Nodes keep their rows only for batches of at most 512 rows, and a node fused into its neighbour only
- * with options->keep_values. E_USAGE for a wrong name or count.
+ * and parameters. With options->keep_values every node keeps its rows, for batches of at most 512 rows; without, only
+ * nodes not fused into a neighbour, for batches of at most min(512, recipe batch / shards) rows. E_USAGE for a wrong
+ * name or count.
  */
 LOCKSTEP_API enum lockstep_status lockstep_set(struct lockstep_model *model, const char *name, const float *values,
                                                size_t count, struct lockstep_error *err);
@@ -151,7 +155,8 @@ LOCKSTEP_API enum lockstep_status lockstep_forward(struct lockstep_model *model,
 /* Forward and backward: afterwards lockstep_grad answers. Parameters stay as they are. */
 LOCKSTEP_API enum lockstep_status lockstep_backward(struct lockstep_model *model, double *loss,
                                                     struct lockstep_error *err);
-/* Forward, backward and one update by the recipe's optimiser. E_NONFINITE before the update if the loss is not finite.
+/* Forward, backward and one update by the recipe's optimiser at its lr (schedule and warm-up belong to lockstep_train).
+ * E_NONFINITE before the update if the loss is not finite.
  */
 LOCKSTEP_API enum lockstep_status lockstep_step(struct lockstep_model *model, double *loss, struct lockstep_error *err);
 
@@ -184,8 +189,9 @@ struct lockstep_events {
 };
 
 /*
- * Train by the model's recipe. The batch must not exceed the rows of train. test may be NULL (its fields are then 0).
- * No memory is allocated between the first and the last step. E_USAGE, E_NONFINITE, E_MEMORY.
+ * Train by the model's recipe, schedule and epochs counted from this call. The batch must not exceed the rows of train.
+ * test may be NULL (its fields are then 0). No memory is allocated between the first and the last step. E_USAGE,
+ * E_NONFINITE, E_MEMORY.
  */
 LOCKSTEP_API enum lockstep_status lockstep_train(struct lockstep_model *model, const struct lockstep_data *train,
                                                  const struct lockstep_data *test, const struct lockstep_events *events,

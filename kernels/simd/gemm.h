@@ -196,7 +196,7 @@ LK_INLINE size_t block_of(size_t K, size_t most)
 {
     const size_t parts = (K + most - 1) / most;
 
-    return parts > 1 ? (K / parts + P - 1) / P * P : K;
+    return parts > 1 ? ((K + parts - 1) / parts + P - 1) / P * P : K;
 }
 
 /*

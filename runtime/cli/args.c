@@ -40,7 +40,7 @@ static const struct option table[] = {
     {"shards", "N", POWER_OF_TWO, CLI_TRAIN, AT(recipe.shards), 1, 4096, "parts of a batch (by batch size)"},
     {"threads", "N", UNSIGNED, ALL, AT(options.threads), 1, 1024, "worker threads (as many as the machine allows)"},
     {"isa", "NAME", TEXT, ALL, AT(options.isa), 0, 0, "instruction set: ref, avx2, ... (the best)"},
-    {"reduce", "owners|replicas|auto", WORD, CLI_TRAIN, AT(options.reduce), 0, 0, "how threads add gradients (owners)"},
+    {"reduce", "owners|replicas", WORD, CLI_TRAIN, AT(options.reduce), 0, 0, "how threads add gradients (owners)"},
     {"save", "FILE", TEXT, CLI_TRAIN, AT(save), 0, 0, "write the weights as safetensors"},
     {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0, "write one JSON object per epoch"},
 };

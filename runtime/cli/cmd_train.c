@@ -7,9 +7,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
-
-enum { CLASSES = 10 }; /* labels of both data forms are digits */
 
 struct run {
     const struct cli *cli;
@@ -17,6 +17,7 @@ struct run {
     struct lockstep_model *model;
     FILE *metrics;
     bool terminal; /* stderr is one: redraw a progress line */
+    time_t told;   /* last progress line */
 };
 
 static volatile sig_atomic_t stop; /* the signal that asked to stop */
@@ -31,25 +32,36 @@ static void on_signal(int number)
     stop = number;
 }
 
+/* A signal that the parent wants ignored (a background job's SIGINT) stays ignored. */
 static void catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    const int numbers[] = {SIGINT, SIGTERM};
+    struct sigaction old;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (int i = 0; i < 2; i++)
+        if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
 }
 
+/* On a terminal one line, redrawn; otherwise a line every few seconds. */
 static void show_progress(void *user, const struct lockstep_progress *p)
 {
+    enum { PLAIN_SECONDS = 5 };
+    struct run *run = user;
+    const size_t batch = run->cli->recipe.batch;
     double rate = p->seconds > 0 ? (double)p->row / p->seconds : 0;
     size_t left = p->rows - p->row + (p->epochs - p->epoch) * p->rows;
     unsigned long eta = rate > 0 ? (unsigned long)((double)left / rate + 0.5) : 0;
 
-    (void)user;
+    if (!run->terminal && time(NULL) - run->told < PLAIN_SECONDS)
+        return;
+    run->told = time(NULL);
     fprintf(stderr,
-            "\repoch %zu/%zu %3.0f%%  loss %.4f  %.0f samples/s  %.1f GFLOP/s, %.0f%% of peak  ETA %lu:%02lu\033[K",
-            p->epoch, p->epochs, 100 * (double)p->row / (double)p->rows, p->loss, rate, p->gflops,
-            p->peak_gflops > 0 ? 100 * p->gflops / p->peak_gflops : 0, eta / 60, eta % 60);
+            "%sepoch %zu/%zu batch %zu/%zu loss %.4f %.0f samples/s %.1f GFLOP/s %.0f%% of peak ETA %lu:%02lu%s",
+            run->terminal ? "\r" : "", p->epoch, p->epochs, (p->row + batch - 1) / batch, (p->rows + batch - 1) / batch,
+            p->loss, rate, p->gflops, p->peak_gflops > 0 ? 100 * p->gflops / p->peak_gflops : 0, eta / 60, eta % 60,
+            run->terminal ? "\033[K" : "\n");
 }
 
 /* `"name":value` with so many digits; JSON has no inf and no nan. */
@@ -91,6 +103,18 @@ static void end_epoch(void *user, const struct lockstep_epoch *e)
         put_metrics(run->metrics, e);
 }
 
+/* Do two paths, each may be NULL, name one file, there or not yet? */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat s, t;
+
+    if (!a || !b)
+        return false;
+    if (!stat(a, &s) && !stat(b, &t))
+        return S_ISREG(s.st_mode) && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+    return !strcmp(a, b);
+}
+
 /* Options that do not go together. */
 static enum lockstep_status check_options(const struct cli *cli, struct lockstep_error *err)
 {
@@ -101,9 +125,11 @@ static enum lockstep_status check_options(const struct cli *cli, struct lockstep
                        r->nesterov ? "nesterov" : "momentum", r->optimizer);
     if (r->nesterov && !(r->momentum > 0))
         return ls_fail(err, LOCKSTEP_E_USAGE, "--nesterov: expected a --momentum above 0, got 0");
-    if (cli->save && cli->metrics && !strcmp(cli->save, cli->metrics))
+    if (same_file(cli->metrics, cli->save))
         return ls_fail(err, LOCKSTEP_E_USAGE, "--metrics %.200s: is also the file of --save", cli->metrics);
-    if (cli->save && !strcmp(cli->save, cli->model))
+    if (same_file(cli->metrics, cli->model))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--metrics %.200s: is also the file of --model", cli->metrics);
+    if (same_file(cli->save, cli->model))
         return ls_fail(err, LOCKSTEP_E_USAGE, "--save %.200s: is also the file of --model", cli->save);
     return LOCKSTEP_OK;
 }
@@ -133,8 +159,8 @@ static enum lockstep_status prepare(struct run *run, unsigned *default_threads, 
         (status = lockstep_data_open(cli->data, LOCKSTEP_TEST, &cli->options, &run->test, err)))
         return status;
     lockstep_data_shape(run->test, &channels, &length);
-    if ((status = lockstep_model_new(cli->model, channels, length, CLASSES, &cli->recipe, &cli->options, &run->model,
-                                     err)) ||
+    if ((status = lockstep_model_new(cli->model, channels, length, lockstep_data_classes(run->test), &cli->recipe,
+                                     &cli->options, &run->model, err)) ||
         (cli->save && (status = lockstep_save_check(cli->save, err))) ||
         (status = lockstep_data_open(cli->data, LOCKSTEP_TRAIN, &cli->options, &run->train, err)))
         return status;
@@ -164,12 +190,12 @@ static void print_start(const struct run *run, unsigned default_threads)
 
 static enum lockstep_status train(struct run *run, struct lockstep_error *err)
 {
-    struct lockstep_events events = {.user = run, .epoch = end_epoch, .stop = &stop};
+    const struct lockstep_events events = {.user = run, .progress = show_progress, .epoch = end_epoch, .stop = &stop};
     enum lockstep_status status;
     char digest[33];
 
     run->terminal = isatty(STDERR_FILENO);
-    events.progress = run->terminal ? show_progress : NULL;
+    run->told = time(NULL);
     status = lockstep_train(run->model, run->train, run->test, &events, err);
     if (run->terminal)
         fputs("\r\033[K", stderr);

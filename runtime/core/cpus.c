@@ -106,5 +106,13 @@ unsigned ls_threads_default(void)
 
         n = whole + ((double)whole < q);
     }
-    return n;
+    return n < LS_THREADS_MAX ? n : LS_THREADS_MAX;
+}
+
+enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err)
+{
+    *threads = options && options->threads ? options->threads : ls_threads_default();
+    if (*threads > LS_THREADS_MAX)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "threads: expected 1..%d, got %u", LS_THREADS_MAX, *threads);
+    return LOCKSTEP_OK;
 }

@@ -12,4 +12,10 @@ double ls_exp(double x); /* |x| <= 700 */
 /* base^n by repeated multiplication, right to left, n >= 0. */
 double ls_powi(double base, unsigned long n);
 
+/* Any NaN equals any NaN: x, or the one NaN that is reported. */
+static inline double ls_one_nan(double x)
+{
+    return x != x ? __builtin_nan("") : x;
+}
+
 #endif

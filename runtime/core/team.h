@@ -43,6 +43,11 @@ double ls_cpus_quota(void);
 /* Threads to use when nothing is asked for: min(affinity, ceil(quota)), at least 1. */
 unsigned ls_threads_default(void);
 
+enum { LS_THREADS_MAX = 1024 };
+
+/* options->threads checked, or the default. E_USAGE. */
+enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err);
+
 /* Nanoseconds on the monotonic clock. */
 uint64_t ls_now(void);
 

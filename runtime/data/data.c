@@ -11,11 +11,13 @@ enum lockstep_status lockstep_data_open(const char *where, enum lockstep_part pa
                                         const struct lockstep_options *options, struct lockstep_data **out,
                                         struct lockstep_error *err)
 {
-    const unsigned threads = options && options->threads ? options->threads : ls_threads_default();
     struct lockstep_data *d;
     enum lockstep_status s;
+    unsigned threads;
 
     *out = NULL;
+    if (ls_threads(options, &threads, err))
+        return err->status;
     d = ls_alloc(1, sizeof *d, err);
     if (!d)
         return err->status;
@@ -46,6 +48,11 @@ void lockstep_data_shape(const struct lockstep_data *data, size_t *channels, siz
 {
     *channels = data->channels;
     *length = data->length;
+}
+
+size_t lockstep_data_classes(const struct lockstep_data *data)
+{
+    return data->classes;
 }
 
 const uint8_t *lockstep_data_labels(const struct lockstep_data *data)

@@ -63,7 +63,7 @@ struct ls_node *ls_graph_find(const struct ls_graph *g, const char *name)
 
 void ls_param_name(const struct ls_node *n, size_t i, char name[64])
 {
-    snprintf(name, 64, "%s.%s", n->name, n->param[i].name);
+    snprintf(name, 64, "%s.%s", n->prefix, n->param[i].name);
 }
 
 /* E_USAGE: no such op or value; with the nearest name there is. */
@@ -310,28 +310,42 @@ static bool name_taken(const struct ls_graph *g, const struct ls_node *n, const 
     return false;
 }
 
-/* Names for nodes without one, or whose name went to a later node: nn.Sequential's index in a pipeline, else op and
- * count. */
+/* A name for a node without one: the op, then with a count. next: the count to try, for each op of the registry. */
+static void make_name(const struct ls_graph *g, struct ls_node *n, size_t next[OPS])
+{
+    size_t op = 0;
+
+    while (ls_ops[op] != n->op)
+        op++;
+    do {
+        if (next[op])
+            snprintf(n->prefix, sizeof n->prefix, "%s%zu", n->op->loss ? "loss" : n->op->name, next[op]);
+        else
+            snprintf(n->prefix, sizeof n->prefix, "%s", n->op->loss ? "loss" : n->op->name);
+        next[op]++;
+    } while (name_taken(g, n, n->prefix));
+}
+
+/* Names for nodes without one, or whose name went to a later node; and the prefix of parameter names: nn.Sequential's
+ * index in a pipeline, else the name. */
 static void name_nodes(struct ls_graph *g)
 {
-    size_t index = 0;
+    size_t index = 0, next[OPS] = {0};
 
     for (size_t i = 0; i < g->n; i++) {
         struct ls_node *n = &g->node[i];
         const bool counted = n->op->inputs && !n->op->loss;
-        char name[LS_NAME];
 
-        if (g->pipeline && counted)
-            snprintf(name, sizeof name, "%zu", index);
-        else
-            snprintf(name, sizeof name, "%s", n->op->loss ? "loss" : n->op->name);
         if (n->name[0] && name_taken(g, n, n->name))
             n->name[0] = 0;
-        if (!n->name[0]) {
-            for (size_t k = 1; name_taken(g, n, name); k++)
-                snprintf(name, sizeof name, "%s%zu", n->op->name, k);
-            memcpy(n->name, name, sizeof name);
-        }
+        if (g->pipeline && counted)
+            snprintf(n->prefix, sizeof n->prefix, "%zu", index);
+        else if (n->name[0])
+            memcpy(n->prefix, n->name, sizeof n->prefix);
+        else
+            make_name(g, n, next);
+        if (!n->name[0])
+            memcpy(n->name, n->prefix, sizeof n->name);
         index += counted;
     }
 }
@@ -353,6 +367,10 @@ static enum lockstep_status build_statements(struct builder *b, const struct ls_
 
         if (!n)
             return b->err->status;
+        if (!s->name && s->next && !n->op->loss)
+            return place_fail(
+                b->err, s->line, s->column,
+                "a value without a name that nothing uses (give it a name, or begin the next line with |)");
         if (n == &b->label)
             return place_fail(b->err, s->line, s->column, "expected a value, got the labels");
         if (s->name && strlen(s->name) >= LS_NAME)

@@ -106,8 +106,8 @@ struct ls_op {
 
 struct ls_node {
     const struct ls_op *op;
-    char name[LS_NAME];
-    unsigned line, column; /* in the model text */
+    char name[LS_NAME], prefix[LS_NAME]; /* prefix: of its parameters' names */
+    unsigned line, column;               /* in the model text */
     size_t n_inputs, n_params;
     struct ls_node *input[LS_INPUTS];
     size_t attr[LS_ATTRS];

@@ -48,9 +48,12 @@ enum lockstep_status lockstep_model_save(const struct lockstep_model *m, const c
 {
     char input[64], classes[32];
     const struct ls_meta meta[] = {{"format", format}, {"model", m->text}, {"input", input}, {"classes", classes}};
-    struct ls_tensor *t = export_tensors(m, err);
+    struct ls_tensor *t;
     enum lockstep_status s;
 
+    if (!ls_engine_finite(&m->engine))
+        return ls_fail(err, LOCKSTEP_E_NONFINITE, "%s: not saved: weights are not finite", path);
+    t = export_tensors(m, err);
     if (!t)
         return err->status;
     snprintf(input, sizeof input, "%zu,%zu", m->channels, m->length);
@@ -76,34 +79,56 @@ void lockstep_model_digest(const struct lockstep_model *m, char hex[33])
     ls_free(t);
 }
 
-/* Copy the tensors of a file into the model's parameters; names and shapes must be the model's. */
-static enum lockstep_status import_tensors(struct lockstep_model *m, const struct ls_tensors *f, const char *path,
-                                           struct lockstep_error *err)
+static const struct ls_tensor *find_tensor(const struct ls_tensors *f, const char *name)
 {
-    const size_t n = count_tensors(&m->graph);
-    size_t k = 0;
+    for (size_t i = 0; i < f->n; i++)
+        if (!strcmp(f->tensor[i].name, name))
+            return &f->tensor[i];
+    return NULL;
+}
+
+/* Do the tensors of a file have the names and shapes of a graph's parameters, in any order? */
+static enum lockstep_status check_tensors(const struct ls_graph *g, const struct ls_tensors *f, const char *path,
+                                          struct lockstep_error *err)
+{
+    const size_t n = count_tensors(g);
 
     if (f->n != n)
         return ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: expected %zu tensors as in its model text, got %zu", path, n,
                        f->n);
-    for (size_t i = 0; i < m->graph.n; i++)
-        for (size_t j = 0; j < m->graph.node[i].n_params; j++, k++) {
-            const struct ls_param *p = &m->graph.node[i].param[j];
-            const struct ls_tensor *t = &f->tensor[k];
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t j = 0; j < g->node[i].n_params; j++) {
+            const struct ls_param *p = &g->node[i].param[j];
+            const struct ls_tensor *t;
             char name[64];
 
-            ls_param_name(&m->graph.node[i], j, name);
-            if (strcmp(t->name, name))
-                return ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: tensor %zu: expected %s, got %s", path, k, name,
-                               t->name);
+            ls_param_name(&g->node[i], j, name);
+            t = find_tensor(f, name);
+            if (!t)
+                return ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: expected tensor %s as in its model text, got none",
+                               path, name);
             if (t->rank != p->rank || t->shape[0] != p->cols || (p->rank > 1 && t->shape[1] != p->rows))
                 return ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: tensor %s: expected shape (%zu, %zu), got (%zu, %zu)",
                                path, name, p->cols, p->rows, t->shape[0], t->rank > 1 ? t->shape[1] : 1);
+        }
+    return LOCKSTEP_OK;
+}
+
+/* Copy checked tensors into the model's parameters. */
+static void import_tensors(struct lockstep_model *m, const struct ls_tensors *f)
+{
+    for (size_t i = 0; i < m->graph.n; i++)
+        for (size_t j = 0; j < m->graph.node[i].n_params; j++) {
+            const struct ls_param *p = &m->graph.node[i].param[j];
+            const struct ls_tensor *t;
+            char name[64];
+
+            ls_param_name(&m->graph.node[i], j, name);
+            t = find_tensor(f, name);
             for (size_t e = 0; e < p->rows * p->cols; e++)
                 m->engine.w[p->offset + ls_param_index(p, e / p->rows, e % p->rows)] = t->data[e];
         }
     ls_engine_weights_changed(&m->engine);
-    return LOCKSTEP_OK;
 }
 
 /* A decimal number up to `max`, ended by `end`; 0 otherwise. */
@@ -126,20 +151,22 @@ static enum lockstep_status load_from(struct ls_tensors *f, const char *path, co
     size_t c = comma ? parse_size(input, ',', SIZE_LIMIT) : 0, l = comma ? parse_size(comma + 1, 0, SIZE_LIMIT) : 0;
     size_t n = classes ? parse_size(classes, 0, LS_CLASSES) : 0;
     struct lockstep_error inner;
+    enum lockstep_status status;
+    struct ls_graph g;
 
     if (!version || strcmp(version, format) || !text || !strpbrk(text, "(|=\n") || !c || !l || !n)
         return ls_fail(err, LOCKSTEP_E_CHECKPOINT,
                        "%s: expected the metadata of a model saved by lockstep (format %s), got other tensors", path,
                        format);
-    if (lockstep_model_new(text, c, l, n, NULL, options, out, &inner))
-        return inner.status == LOCKSTEP_E_USAGE && !strncmp(inner.text, "model text", 10)
-                   ? ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: %.400s", path, inner.text)
-                   : ls_fail(err, inner.status, "%s", inner.text);
-    if (import_tensors(*out, f, path, err)) {
-        lockstep_model_free(*out);
-        *out = NULL;
-    }
-    return *out ? LOCKSTEP_OK : err->status;
+    if (ls_graph_build(text, c, l, n, &g, &inner)) /* before anything as large as the text says is allocated */
+        return ls_fail(err, inner.status == LOCKSTEP_E_USAGE ? LOCKSTEP_E_CHECKPOINT : inner.status, "%s: %.400s", path,
+                       inner.text);
+    status = check_tensors(&g, f, path, err);
+    ls_graph_free(&g);
+    if (status || lockstep_model_new(text, c, l, n, NULL, options, out, err))
+        return err->status;
+    import_tensors(*out, f);
+    return LOCKSTEP_OK;
 }
 
 enum lockstep_status lockstep_model_load(const char *path, const struct lockstep_options *options,

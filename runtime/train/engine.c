@@ -32,10 +32,25 @@ void ls_engine_units(const struct ls_engine *e, const struct ls_worker *w, size_
     *end = e->unit_end[w->t];
 }
 
+/* Slots of each set when T workers share the shards. */
+static size_t slots_of(const struct ls_engine *e, size_t T)
+{
+    size_t most = 1;
+
+    for (size_t t = 0; t < T; t++) {
+        const size_t d = ls_stack_depth(e->shards * t / T, e->shards * (t + 1) / T);
+
+        most = d > most ? d : most;
+    }
+    return most;
+}
+
 void ls_engine_join(struct ls_engine *e, struct ls_worker *w)
 {
-    if (w->t == 0)
+    if (w->t == 0) {
         share_units(e, w->T);
+        e->slots = slots_of(e, e->reduce == LS_REPLICAS ? w->T : 1);
+    }
     e->nonfinite[w->t].set = false;
     ls_barrier_wait(w);
 }
@@ -52,18 +67,13 @@ static size_t scratch_floats(const struct ls_graph *g)
     return most;
 }
 
-/* Slots that the deepest range of shards needs, for any team up to the one asked for: the system may give fewer
- * threads. */
+/* Slots of all sets, enough for any team up to the one asked for: the system may give fewer threads. */
 static size_t slots_needed(const struct ls_engine *e)
 {
     size_t most = 1;
 
     for (size_t T = 1; T <= e->sets; T++)
-        for (size_t t = 0; t < T; t++) {
-            const size_t d = ls_stack_depth(e->shards * t / T, e->shards * (t + 1) / T);
-
-            most = d > most ? d : most;
-        }
+        most = T * slots_of(e, T) > most ? T * slots_of(e, T) : most;
     return most;
 }
 
@@ -77,7 +87,7 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
     const size_t state1 = ls_arena_book(a, e->optim->states > 1 ? g->params : 0, f);
     const size_t act = ls_arena_book_2d(a, e->sets, g->activations, f);
     const size_t label = ls_arena_book_2d(a, e->sets, e->label_stride, 1);
-    const size_t slot = ls_arena_book_2d(a, e->sets * e->slots, g->params, f);
+    const size_t slot = ls_arena_book_2d(a, slots_needed(e), g->params, f);
     const size_t scratch = ls_arena_book_2d(a, e->threads, e->scratch_stride, f);
     const size_t unit_end = ls_arena_book(a, e->threads, sizeof *e->unit_end);
     const size_t flag = ls_arena_book(a, e->threads, sizeof *e->nonfinite);
@@ -111,7 +121,6 @@ enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *
                             .sets = reduce == LS_REPLICAS ? threads : 1,
                             .label_stride = (g->block + 63) / 64 * 64,
                             .scratch_stride = scratch_floats(g)};
-    e->slots = slots_needed(e);
     return allocate(e, err);
 }
 
@@ -124,4 +133,13 @@ void ls_engine_weights_changed(struct ls_engine *e)
 {
     for (size_t i = 0; i < e->g->n_units; i++)
         ls_unit_transpose(e, &e->g->unit[i]);
+}
+
+bool ls_engine_finite(const struct ls_engine *e)
+{
+    bool finite = true;
+
+    for (size_t i = 0; i < e->g->params; i++)
+        finite &= __builtin_isfinite(e->w[i]) != 0;
+    return finite;
 }

@@ -9,7 +9,7 @@
 #include "train/optim.h"
 #include "train/shards.h"
 
-enum { LS_BLOCK_ROWS = 512, LS_THREADS_MAX = 1024 };
+enum { LS_BLOCK_ROWS = 512 };
 
 enum ls_reduce { LS_OWNERS, LS_REPLICAS };
 
@@ -29,7 +29,7 @@ struct ls_engine {
     struct ls_arena arena;
     float *w, *wt, *state[2];
     size_t sets;       /* activation blocks and slot sets: 1 (owners) or threads (replicas) */
-    size_t slots;      /* gradients of all parameters in a set */
+    size_t slots;      /* gradients of all parameters in a set, for the team that joined last */
     float *act, *slot; /* [sets][activations], [sets][slots][params] */
     size_t label_stride, scratch_stride;
     uint8_t *label;                   /* [sets][label_stride] */
@@ -50,6 +50,9 @@ void ls_engine_free(struct ls_engine *e);
 
 /* Rewrite the transposed weights from w. */
 void ls_engine_weights_changed(struct ls_engine *e);
+
+/* Are all parameters finite? */
+bool ls_engine_finite(const struct ls_engine *e);
 
 /* Prepare for a team; called by every worker first, in its parallel region. */
 void ls_engine_join(struct ls_engine *e, struct ls_worker *w);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/evaluate.h"
 
+#include "core/math64.h"
 #include "core/mem.h"
 
 struct ls_source ls_data_source(const struct lockstep_data *d, const uint32_t *index, size_t rows)
@@ -45,7 +46,7 @@ void ls_pass_sum(const struct ls_pass *p, double *loss, double *accuracy)
         sum += (double)p->loss[i];
         hits += p->hit[i];
     }
-    *loss = sum / (double)p->data->rows;
+    *loss = ls_one_nan(sum / (double)p->data->rows);
     *accuracy = (double)hits / (double)p->data->rows;
 }
 

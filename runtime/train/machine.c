@@ -56,42 +56,45 @@ enum lockstep_status ls_machine_table(const struct lockstep_options *options, st
     return LOCKSTEP_OK;
 }
 
-enum lockstep_status ls_machine_threads(const struct lockstep_options *options, unsigned *threads,
-                                        struct lockstep_error *err)
+/* GFLOP/s of a round that all workers have finished. */
+static double round_gflops(const struct ls_peak_cell *cell, unsigned T)
 {
-    *threads = options && options->threads ? options->threads : ls_threads_default();
-    if (*threads > LS_THREADS_MAX)
-        return ls_fail(err, LOCKSTEP_E_USAGE, "threads: expected 1..%d, got %u", LS_THREADS_MAX, *threads);
-    return LOCKSTEP_OK;
+    uint64_t start = cell[0].start, end = cell[0].end;
+    double flops = 0.0;
+
+    for (unsigned t = 0; t < T; t++) {
+        start = cell[t].start < start ? cell[t].start : start;
+        end = cell[t].end > end ? cell[t].end : end;
+        flops += cell[t].flops;
+    }
+    return flops / (double)(end - start);
 }
 
 double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds)
 {
-    const double quarter_ms = 250000.0;
-    double sum = 0.0;
+    const uint64_t quarter_ms = 250000;
+    struct ls_peak_cell *own = &cell[w->t];
     size_t n = 1000;
 
-    for (double took = 0.0; took < quarter_ms; n *= 2) { /* ends with rounds of about a millisecond */
+    for (uint64_t took = 0; took < quarter_ms; n *= 2) { /* ends with rounds of about a millisecond */
         uint64_t t = ls_now();
 
         k->peak_fma(n);
-        took = (double)(ls_now() - t);
+        took = ls_now() - t;
     }
     for (int i = 0; i < rounds; i++) {
         double gflops;
-        uint64_t t;
 
         ls_barrier_wait(w);
-        t = ls_now();
-        gflops = k->peak_fma(n) / (double)(ls_now() - t);
-        if (gflops > cell[w->t].gflops)
-            cell[w->t].gflops = gflops;
+        own->start = ls_now();
+        own->flops = k->peak_fma(n);
+        own->end = ls_now();
+        ls_barrier_wait(w);
+        gflops = round_gflops(cell, w->T);
+        own->best = gflops > own->best ? gflops : own->best;
     }
     ls_barrier_wait(w);
-    for (unsigned j = 0; j < w->T; j++)
-        sum += cell[j].gflops;
-    ls_barrier_wait(w);
-    return sum;
+    return own->best;
 }
 
 struct probe {
@@ -105,7 +108,7 @@ static void probe_worker(void *arg, struct ls_worker *w)
     struct probe *p = arg;
     double gflops;
 
-    p->cell[w->t].gflops = 0.0;
+    p->cell[w->t].best = 0.0;
     gflops = ls_peak(p->k, w, p->cell, 20);
 
     if (w->t == 0)
@@ -130,9 +133,10 @@ enum lockstep_status lockstep_machine_info(const struct lockstep_options *option
     struct probe p;
     unsigned features;
 
+    _Static_assert((int)LK_ISA_COUNT <= (int)LOCKSTEP_ISA_MAX, "raise LOCKSTEP_ISA_MAX");
     *out = (struct lockstep_machine){.isas = LK_ISA_COUNT};
     if (ls_machine_table(options, &chosen, err) || ls_machine_features(&features, err) ||
-        ls_machine_threads(options, &out->threads, err))
+        ls_threads(options, &out->threads, err))
         return err->status;
     p.cell = ls_alloc(out->threads, sizeof *p.cell, err);
     if (!p.cell)

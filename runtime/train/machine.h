@@ -14,16 +14,14 @@ enum lockstep_status ls_machine_features(unsigned *features, struct lockstep_err
 enum lockstep_status ls_machine_table(const struct lockstep_options *options, struct lk_table *out,
                                       struct lockstep_error *err);
 
-/* options->threads checked, or the default. E_USAGE. */
-enum lockstep_status ls_machine_threads(const struct lockstep_options *options, unsigned *threads,
-                                        struct lockstep_error *err);
-
 /*
- * FMA peak in GFLOP/s of all workers running at once: the sum of each one's best. Runs `rounds` more rounds of
- * about a millisecond; a cell, one for each worker, keeps its best so far (0 at first). Called by every worker.
+ * FMA peak in GFLOP/s of all workers at once: their operations over the time from the first start to the last end, best
+ * of `rounds` rounds of about a millisecond and of what the cell holds from earlier calls (0 at first). Called by every
+ * worker; one cell for each.
  */
 struct ls_peak_cell {
-    _Alignas(64) double gflops;
+    _Alignas(64) double flops, best;
+    uint64_t start, end;
 };
 double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds);
 

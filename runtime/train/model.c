@@ -59,16 +59,15 @@ static enum lockstep_status check_recipe(const struct lockstep_recipe *r, struct
     return ls_init_check(r->init, err);
 }
 
-/* auto: replicas only pay where threads share no cache, which is not measured yet; owners are never far off. */
 static enum lockstep_status parse_reduce(const struct lockstep_options *o, enum ls_reduce *out,
                                          struct lockstep_error *err)
 {
     const char *name = o && o->reduce ? o->reduce : "owners";
 
     *out = !strcmp(name, "replicas") && !o->keep_values ? LS_REPLICAS : LS_OWNERS;
-    if (!strcmp(name, "owners") || !strcmp(name, "replicas") || !strcmp(name, "auto"))
+    if (!strcmp(name, "owners") || !strcmp(name, "replicas"))
         return LOCKSTEP_OK;
-    return ls_fail(err, LOCKSTEP_E_USAGE, "reduce: expected owners, replicas or auto, got \"%.32s\"", name);
+    return ls_fail(err, LOCKSTEP_E_USAGE, "reduce: expected owners or replicas, got \"%.32s\"", name);
 }
 
 /* Rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
@@ -93,7 +92,7 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
         return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected rows of at least 1 x 1, got %zu x %zu", m->channels,
                        m->length);
     if (check_recipe(r, err) || parse_reduce(options, &reduce, err) || ls_machine_table(options, &table, err) ||
-        ls_machine_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
+        ls_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
         ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||
         ls_plan(&m->graph, block_rows(r, shards, keep), keep, err) ||
         ls_engine_init(&m->engine, &m->graph, &table, threads, reduce, shards, ls_optim_find(r->optimizer), err))
@@ -193,7 +192,7 @@ static struct named find(const struct lockstep_model *m, const char *name)
             if (!strcmp(full, name))
                 return (struct named){&m->graph.node[i], &m->graph.node[i].param[k]};
         }
-    return (struct named){ls_graph_find(&m->graph, name), NULL};
+    return (struct named){!strcmp(name, "input") ? m->graph.input : ls_graph_find(&m->graph, name), NULL};
 }
 
 static enum lockstep_status unknown_name(const struct lockstep_model *m, const char *name, struct lockstep_error *err)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/shards.h"
 
+#include "core/math64.h"
+
 unsigned ls_shards_default(size_t batch)
 {
     unsigned s = 1;
@@ -63,5 +65,5 @@ double ls_mean_loss(const struct ls_shards *s, const float *loss)
         for (additions = ls_stack_push(&stack, (struct ls_part){i, 1}); additions; additions--, at--)
             slot[at - 1] += slot[at];
     }
-    return slot[0] / (double)s->n;
+    return ls_one_nan(slot[0] / (double)s->n);
 }

@@ -256,6 +256,9 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
                     "training stopped: the loss of step %zu (epoch %zu) is not finite; the weights are those before it "
                     "(try a smaller lr)",
                     r.steps_done + 1, r.steps_done / r.batches + 1);
+        else if (!ls_engine_finite(&m->engine))
+            ls_fail(err, LOCKSTEP_E_NONFINITE,
+                    "training stopped: weights are not finite after step %zu (try a smaller lr)", r.steps_done);
     }
     free_run(&r);
     return err->status;

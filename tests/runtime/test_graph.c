@@ -157,6 +157,9 @@ static void statement_names(void **state)
     expect_error("a123456789b123456789c123456789d123456789e1234567 = flatten | linear(10)",
                  "model text: line 1, column 1: expected a name of at most 47 letters");
     expect_error("a = 3", "model text: line 1, column 5: expected a value, got a number");
+    expect_error("flatten | linear(5) | relu\nlinear(10)",
+                 "model text: line 1, column 1: a value without a name that nothing uses (give it a name, or begin the "
+                 "next line with |)");
 }
 
 /* ---- names ---- */
@@ -186,7 +189,19 @@ static void nodes_have_unique_names(void **state)
                  "input flatten linear h linear1 z loss");
     expect_names("h = flatten\nlinear1 = h | linear(4) | linear(10) | linear(10)",
                  "input h linear linear2 linear1 loss");
-    expect_names("loss = flatten | linear(10);", "input 0 loss cross_entropy1");
+    expect_names("loss = flatten | linear(10);", "input 0 loss loss1");
+}
+
+/* A name for the whole pipeline does not change what is saved. */
+static void pipelines_save_sequential_names(void **state)
+{
+    struct ls_graph g = build("net = flatten | linear(5) | relu | linear(10)");
+    char name[64];
+
+    (void)state;
+    ls_param_name(ls_graph_find(&g, "net"), 1, name);
+    assert_string_equal(name, "3.bias");
+    ls_graph_free(&g);
 }
 
 /* Rebinding makes a new node; the name is then the latest's. */
@@ -497,6 +512,7 @@ int main(void)
         cmocka_unit_test(losses_and_labels),
         cmocka_unit_test(statement_names),
         cmocka_unit_test(nodes_have_unique_names),
+        cmocka_unit_test(pipelines_save_sequential_names),
         cmocka_unit_test(rebinding_makes_a_new_node),
         cmocka_unit_test(parameters_have_full_names),
         cmocka_unit_test(input_and_loss_are_implied),

@@ -206,10 +206,10 @@ static void keep_values_or_not(void **state)
 
 static void forward_and_backward_agree(void **state)
 {
-    static const char *const reduce[] = {"owners", "replicas", "auto"};
+    static const char *const reduce[] = {"owners", "replicas"};
 
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
         struct lockstep_model *m = ready_model(&(struct lockstep_options){.threads = 3, .reduce = reduce[i]});
         double forward, backward, again;
         char before[33], after[33];
@@ -333,8 +333,7 @@ static void options_are_checked(void **state)
     (void)state;
     refuse_options(&(struct lockstep_options){.isa = "sse9"}, "isa: expected one of ref, avx2, avx512, got \"sse9\"");
     refuse_options(&(struct lockstep_options){.threads = 2000}, "threads: expected 1..1024, got 2000");
-    refuse_options(&(struct lockstep_options){.reduce = "rings"},
-                   "reduce: expected owners, replicas or auto, got \"rings\"");
+    refuse_options(&(struct lockstep_options){.reduce = "rings"}, "reduce: expected owners or replicas, got \"rings\"");
     m = model_with(NULL, &(struct lockstep_options){.isa = "ref", .threads = 5, .reduce = "replicas"});
     assert_string_equal(lockstep_model_isa(m), "ref");
     assert_int_equal(lockstep_model_threads(m), 5);
@@ -519,7 +518,7 @@ static void load_errors(void **state)
     refuse_change("linear(8)", "linear(9)", "tensor 1.weight: expected shape (9, 20), got (8, 20)");
     refuse_change("linear(8)", "liner (8)", "model text: line 1, column 11: expected an op, got \"liner\"");
     refuse_change("flatten | linear(8)", "flatten | softmax  ", "expected 2 tensors as in its model text, got 4");
-    refuse_change("1.bias", "1.bios", "expected 1.bias, got 1.bios");
+    refuse_change("1.bias", "1.bios", "expected tensor 1.bias");
     refuse_change("lockstep-1", "lockstep-9", "expected the metadata of a model saved by lockstep");
     refuse_change("4,5", "4,6", "tensor 1.weight: expected shape (8, 24), got (8, 20)");
     write_file(bytes, read_file(bytes, sizeof bytes) - 4);
