@@ -70,24 +70,33 @@ static double round_gflops(const struct ls_peak_cell *cell, unsigned T)
     return flops / (double)(end - start);
 }
 
-double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds)
+/* Rounds of the kernel that take about a millisecond. */
+static size_t millisecond_of(lk_peak_fma_fn *peak_fma)
 {
     const uint64_t quarter_ms = 250000;
-    struct ls_peak_cell *own = &cell[w->t];
     size_t n = 1000;
 
-    for (uint64_t took = 0; took < quarter_ms; n *= 2) { /* ends with rounds of about a millisecond */
+    for (uint64_t took = 0; took < quarter_ms; n *= 2) {
         uint64_t t = ls_now();
 
-        k->peak_fma(n);
+        peak_fma(n);
         took = ls_now() - t;
     }
+    return n;
+}
+
+double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds)
+{
+    struct ls_peak_cell *own = &cell[w->t];
+
+    if (w->t == 0)
+        own->n = millisecond_of(k->peak_fma);
     for (int i = 0; i < rounds; i++) {
         double gflops;
 
         ls_barrier_wait(w);
         own->start = ls_now();
-        own->flops = k->peak_fma(n);
+        own->flops = k->peak_fma(cell[0].n);
         own->end = ls_now();
         ls_barrier_wait(w);
         gflops = round_gflops(cell, w->T);

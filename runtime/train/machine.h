@@ -22,6 +22,7 @@ enum lockstep_status ls_machine_table(const struct lockstep_options *options, st
 struct ls_peak_cell {
     _Alignas(64) double flops, best;
     uint64_t start, end;
+    size_t n; /* of worker 0: size of a round, the same for all */
 };
 double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds);
 
