@@ -120,7 +120,7 @@ struct ls_node {
     size_t users;            /* nodes that read this value */
     struct ls_buffer y, d;   /* value, gradient of the loss with respect to it */
     enum lk_act act, dx_act; /* epilogues of forward and backward */
-    bool forward, backward;  /* has work of its own: not a view, not fused into a neighbour, not without use */
+    bool forward, backward;  /* has work of its own: not a view, not fused into a neighbour */
     bool on_path;            /* leads to the loss */
     bool wants_grad;         /* d is needed in training */
     bool hidden_y, hidden_d; /* the buffer holds a fused neighbour's value or gradient instead */
