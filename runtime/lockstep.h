@@ -50,8 +50,9 @@ struct lockstep_error {
 
 /* How to run: never changes a result. Zero or NULL means default. */
 struct lockstep_options {
-    unsigned threads;   /* default: what the cgroup quota, the affinity mask and the cores allow; at most 1024 */
-    const char *isa;    /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
+    unsigned threads; /* default: what the cgroup quota, the affinity mask and the cores allow; at most 1024. The OpenMP
+                       * runtime ends the process when the system refuses to start one */
+    const char *isa;  /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
     const char *reduce; /* "owners" (default), "replicas" */
     bool keep_values;   /* lockstep_get and lockstep_grad answer for every node and the input: no fusion, owners */
 };

@@ -23,7 +23,7 @@ enum { DATA = CLI_TRAIN | CLI_EVAL | CLI_PREDICT, ALL = DATA | CLI_INFO };
 #define AT(member) offsetof(struct cli, member)
 
 static const struct option table[] = {
-    {"model", "NAME|TEXT|FILE", TEXT, CLI_TRAIN, AT(model), 0, 0, "built-in model, model text, or a file with one"},
+    {"model", "NAME|TEXT|FILE", TEXT, CLI_TRAIN, AT(model), 0, 0, "two-layer, mlp, a model text, or a file with one"},
     {"data", "DIR|digits", TEXT, DATA, AT(data), 0, 0, "folder with the IDX files of MNIST, or the built-in digits"},
     {"batch", "N", SIZE, CLI_TRAIN, AT(recipe.batch), 1, 1 << 24, "rows per step"},
     {"epochs", "N", SIZE, CLI_TRAIN, AT(recipe.epochs), 1, 1e6, "passes over the data"},
