@@ -81,6 +81,9 @@ LOCKSTEP_API const char *lockstep_version(void);
 struct lockstep_data;
 enum lockstep_part { LOCKSTEP_TRAIN, LOCKSTEP_TEST };
 
+/* Rows of the built-in digits. */
+enum { LOCKSTEP_DIGITS_TRAIN = 60000, LOCKSTEP_DIGITS_TEST = 10000 };
+
 /*
  * Open one part of a data set: where is a folder with the IDX files of MNIST's form and names (plain or .gz), or
  * "digits", the built-in set of 60,000 + 10,000 drawn digits. E_DATA, E_MEMORY.

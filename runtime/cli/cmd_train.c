@@ -148,6 +148,14 @@ static enum lockstep_status check_recipe(const struct cli *cli, unsigned *defaul
     return status;
 }
 
+static enum lockstep_status check_batch(const struct cli *cli, size_t rows, struct lockstep_error *err)
+{
+    if (cli->recipe.batch > rows)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--batch %zu: expected at most the %zu rows of %.200s", cli->recipe.batch,
+                       rows, cli->data);
+    return LOCKSTEP_OK;
+}
+
 /* Everything that can be wrong is found here, the quick checks first: the test part is small and gives the shape. */
 static enum lockstep_status prepare(struct run *run, unsigned *default_threads, struct lockstep_error *err)
 {
@@ -156,17 +164,16 @@ static enum lockstep_status prepare(struct run *run, unsigned *default_threads, 
     size_t channels, length;
 
     if ((status = check_options(cli, err)) || (status = check_recipe(cli, default_threads, err)) ||
+        (!strcmp(cli->data, "digits") && (status = check_batch(cli, LOCKSTEP_DIGITS_TRAIN, err))) ||
         (status = lockstep_data_open(cli->data, LOCKSTEP_TEST, &cli->options, &run->test, err)))
         return status;
     lockstep_data_shape(run->test, &channels, &length);
     if ((status = lockstep_model_new(cli->model, channels, length, lockstep_data_classes(run->test), &cli->recipe,
                                      &cli->options, &run->model, err)) ||
         (cli->save && (status = lockstep_save_check(cli->save, err))) ||
-        (status = lockstep_data_open(cli->data, LOCKSTEP_TRAIN, &cli->options, &run->train, err)))
+        (status = lockstep_data_open(cli->data, LOCKSTEP_TRAIN, &cli->options, &run->train, err)) ||
+        (status = check_batch(cli, lockstep_data_rows(run->train), err)))
         return status;
-    if (cli->recipe.batch > lockstep_data_rows(run->train))
-        return ls_fail(err, LOCKSTEP_E_USAGE, "--batch %zu: expected at most the %zu rows of %.200s", cli->recipe.batch,
-                       lockstep_data_rows(run->train), cli->data);
     if (cli->metrics && !(run->metrics = fopen(cli->metrics, "we")))
         return ls_fail(err, LOCKSTEP_E_OUTPUT, "%.200s: cannot be opened for writing: %s", cli->metrics,
                        strerror(errno));

@@ -31,7 +31,7 @@ enum lockstep_status ls_idx_open(const char *folder, enum lockstep_part part, st
                                  struct lockstep_error *err);
 
 /* digits.c: rows of the built-in digits, 28 x 28, 10 classes. */
-enum { LS_DIGITS_SIDE = 28, LS_DIGITS_TRAIN = 60000, LS_DIGITS_TEST = 10000 };
+enum { LS_DIGITS_SIDE = 28, LS_DIGITS_TRAIN = LOCKSTEP_DIGITS_TRAIN, LS_DIGITS_TEST = LOCKSTEP_DIGITS_TEST };
 
 /* Draw image number `row` of a part into x (28 * 28) and return its label. A pure function of (part, row). */
 uint8_t ls_digits_draw(enum lockstep_part part, size_t row, uint8_t *x);

@@ -61,7 +61,7 @@ usage_errors() {
     bad 2 'isa: expected one of ref, avx2, avx512, got "sse9"' train --isa sse9
     bad 2 'model text: line 1, column 11: .*did you mean "linear"' train --model 'flatten | liner(10)'
     bad 2 '--batch 2501: expected at most the 2500 rows' train "${small[@]:0:4}" --batch 2501
-    LOCKSTEP_PATIENCE=$((3 * ${LOCKSTEP_PATIENCE:-1})) bad 2 '--batch 60001: expected at most the 60000 rows' train --batch 60001
+    bad 2 '--batch 60001: expected at most the 60000 rows of digits' train --batch 60001
 }
 
 # copy NAME: a copy of the data to break.
