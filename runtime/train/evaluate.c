@@ -126,6 +126,7 @@ static void predict_chunk(void *user, const struct ls_engine *e, const struct ls
 static void predict_worker(void *arg, struct ls_worker *w)
 {
     struct evaluation *v = arg;
+
     ls_engine_join(&v->m->engine, w);
     ls_pass_run(&v->m->engine, w, &v->pass, predict_chunk, v);
 }
