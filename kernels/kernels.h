@@ -4,16 +4,22 @@
  * every other instruction set gives the same bits (checked by tests/kernels). Kernels are single-threaded pure
  * functions on the caller's memory: no allocation, threads, I/O, globals or environment.
  *
- * Letters   B batch, I inputs, O outputs; M N K rows, columns and chain length of a matrix product.
+ * Letters   B batch, C O channels in and out, L T positions in and out, I inputs, O outputs; M N K rows, columns and
+ *           chain length of a matrix product.
  * Panels    A matrix of R rows and C columns in panel form is [ceil(C/16)][R][16]: element (r, c) lies at
  *           p[(c / 16) * ld + r * 16 + c % 16]. `ld*` is the distance of two panels in elements (>= 16 R), so a range
- * of rows or of panels is the same matrix with another base pointer. Weights are dense: ld = 16 R. Panel columns
- * C..16*ceil(C/16)-1 ("pad") are ignored in inputs (any value, NaN included) and written as +0. Numbers   fma(a, b, c)
- * is a fused multiply-add, rounded once. Callers run under lk_fpenv_enter (round to nearest, FTZ, DAZ). Any NaN equals
- * any NaN. Chains are evaluated in the stated order and never vectorised along it. Memory    Pointers need float
- * alignment only; 64 bytes is fastest. No byte outside the stated elements is read or written. Outputs overlap nothing
- * unless said. Errors    Kernels have none: sizes are the caller's promise. Zero sizes are allowed and touch nothing
- * they would not.
+ *           of rows or of panels is the same matrix with another base pointer. Weights are dense: ld = 16 R. Panel
+ *           columns C..16*ceil(C/16)-1 ("pad") are ignored in inputs (any value, NaN included) and written as +0.
+ * Samples   A value of B samples with C channels of L positions is a matrix in panel form whose rows are (sample,
+ *           position): element (b, c, l) lies at p[(c / 16) * ld + (b * pitch + l) * 16 + c % 16] (struct lk_view).
+ *           One sample begins pitch >= L rows after the other. The rows between them, and those before the first and
+ *           behind the last, are the halo: convolutions read +0 there, no kernel writes it. L = 1 with pitch 1 is a
+ *           plain matrix.
+ * Numbers   fma(a, b, c) is a fused multiply-add, rounded once. Callers run under lk_fpenv_enter (round to nearest,
+ *           FTZ, DAZ). Any NaN equals any NaN. Chains run in the stated order and are never vectorised along it.
+ * Memory    Pointers need float alignment only; 64 bytes is fastest. No byte outside the stated elements is read or
+ *           written. Outputs overlap nothing unless said.
+ * Errors    Kernels have none: sizes are the caller's promise. Zero sizes are allowed and touch nothing they would not.
  */
 #ifndef LK_KERNELS_H
 #define LK_KERNELS_H
@@ -32,6 +38,17 @@ static inline size_t lk_panels(size_t n)
 {
     return (n + LK_PANEL - 1) / LK_PANEL;
 }
+
+/* A value in sample form, to read and to write. */
+struct lk_cview {
+    const float *p;
+    size_t ld, pitch;
+};
+
+struct lk_view {
+    float *p;
+    size_t ld, pitch;
+};
 
 /* Activations a matrix product can apply in its epilogue; x is the chain, y the activated value. */
 enum lk_act {
@@ -149,12 +166,12 @@ typedef void lk_softmax_xent_fn(size_t M, size_t N, const float *Z, size_t ldz, 
                                 float *D, size_t ldd, float *loss, uint8_t *hit);
 
 /*
- * gather_u8: chosen rows of a byte matrix as floats.
- *   X[m][k] = float(src[index[m] * lds + k]) * scale
- * src   (any, K) bytes, lds bytes apart, in        index (M) in        X (M, K) panels, ldx, out
+ * gather_u8: chosen samples of a byte matrix as floats.
+ *   X[b,c,l] = float(src[index[b] * lds + c * L + l]) * scale
+ * src   (any, C L) bytes in PyTorch's order, lds bytes apart, in        index (B) in        x  (B, C, L) out
  */
-typedef void lk_gather_u8_fn(size_t M, size_t K, const uint8_t *src, size_t lds, const uint32_t *index, float scale,
-                             float *X, size_t ldx);
+typedef void lk_gather_u8_fn(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
+                             float scale, struct lk_view x);
 
 /* add: y[i] = a[i] + b[i]. (n) in, (n) in, (n) out; y may equal a or b. Folds the tree of gradient shards. */
 typedef void lk_add_fn(size_t n, const float *a, const float *b, float *y);
@@ -191,6 +208,259 @@ struct lk_adam {
  */
 typedef void lk_adam_fn(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *p);
 
+/* ---- convolution of (B, C, L) to (B, O, T) ---- */
+
+/*
+ * Output position t and tap k meet the input at t * stride + k * dilation - padding. Channels fall into `groups` equal
+ * parts: output o sees the Cg = C / groups input channels of part j = o / Og only, Og = O / groups.
+ * Limits: stride, dilation, groups >= 1; groups divides C and O.
+ */
+struct lk_conv {
+    size_t B, C, L, O, T;
+    size_t taps, stride, dilation, padding, groups;
+};
+
+/*
+ * What becomes of a finished chain v of conv_fwd and conv_dx: forward (y.p NULL): act(v + 0), the chain starting at the
+ * bias of its column, or at +0 when bias is NULL; derivative (y.p not NULL, bias NULL): act'(y) applied to (v + 0), y
+ * the activated value that the output is the gradient of, in the output's shape.
+ */
+struct lk_epilogue {
+    const float *bias;
+    enum lk_act act;
+    struct lk_cview y;
+};
+
+/*
+ * conv_fwd: convolution (cross-correlation) forward; data gradient of a transposed convolution.
+ *   Y[b,o,t] = epilogue(chain), then for k = 0..taps-1, c = 0..Cg-1:
+ *   chain = fma(X[b, j Cg + c, t stride + k dilation - padding], W[k Cg + c][o], chain)
+ * x     (B, C, L) in, halo of at least `padding` rows before each sample and, behind it, what the last tap reaches
+ * w     (taps Cg, O) dense panels, in        e  bias (O), y (B, O, T)        y  (B, O, T) out
+ * Source: a product over overlapping rows, no copy; taps as batch-reduce (Chaudhary et al. 2021, arXiv 2104.08002).
+ */
+typedef void lk_conv_fwd_fn(const struct lk_conv *g, struct lk_cview x, const float *w, const struct lk_epilogue *e,
+                            struct lk_view y);
+
+/*
+ * conv_dx: data gradient of a convolution, in gather form; transposed convolution forward.
+ *   DX[b,c,l] = epilogue(chain), then for the k of 0..taps-1 for which l + padding - k dilation is a multiple of
+ *   stride, ascending, and o = 0..Og-1:
+ *   chain = fma(D[b, j Og + o, (l + padding - k dilation) / stride], WT[k Og + o][c], chain), j = c / Cg
+ * d     (B, O, T) in, halo as far as the positions above reach beyond 0..T-1
+ * wt    (taps Og, C) dense panels, in: WT[k Og + o][j Cg + c] = W[k Cg + c][j Og + o]
+ * e     bias (C), y (B, C, L)        dx  (B, C, L) out
+ */
+typedef void lk_conv_dx_fn(const struct lk_conv *g, struct lk_cview d, const float *wt, const struct lk_epilogue *e,
+                           struct lk_view dx);
+
+/*
+ * conv_dw: weight and bias gradient of a convolution: rows c0..c0+M-1 of tap k, columns o0..o0+N-1.
+ *   G[m][n] = chain + 0, chain = first ? +0 : G[m][n], then for b = 0..B-1, t = 0..T-1:
+ *   chain = fma(X[b, j Cg + c0 + m, t stride + k dilation - padding], D[b, o0 + n, t], chain), j = (o0 + n) / Og
+ *   db[n] = chain + 0, chain = first ? +0 : db[n], then chain + D[b, o0 + n, t] in the same order
+ * k     tap        c0, o0 multiples of 16, c0 + M <= Cg, o0 + N <= O; M = 0: db only
+ * x     (B, C, L) in, halo as conv_fwd        d  (B, O, T) in: views of the whole values
+ * G     (M, N) panels, ldg, out, in as well when first is 0        db  (16 ceil(N/16)) likewise, or NULL
+ */
+typedef void lk_conv_dw_fn(const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N,
+                           struct lk_cview x, struct lk_cview d, float *G, size_t ldg, float *db, int first);
+
+/* ---- pooling of (B, C, L) to (B, C, T) ---- */
+
+/*
+ * Window t covers positions t * stride - padding + i, i = 0..kernel-1, cut to 0..L-1, which leaves at least one.
+ * Limits: kernel, stride >= 1, padding <= kernel / 2.
+ */
+struct lk_pool {
+    size_t B, C, L, T;
+    size_t kernel, stride, padding;
+    int count_include_pad; /* avg: divide by the window cut to -padding..L+padding-1, not to 0..L-1 */
+};
+
+/* Bytes of one index of max_pool: uint8_t where it fits, else uint32_t. */
+static inline size_t lk_pool_index_size(size_t kernel)
+{
+    return kernel <= 256 ? 1 : 4;
+}
+
+/*
+ * max_pool_fwd: Y[b,c,t] = best; best = x at the first valid position, then for the others ascending: x > best or x is
+ * NaN ? x : best. The first maximum wins, NaN passes, a window of -inf gives -inf.
+ * x     (B, C, L) in        y  (B, C, T) out
+ * index (C / 16 panels, B T rows, 16) out, dense: i of best in its window (lk_pool_index_size bytes each, pad 0); NULL:
+ *       not wanted
+ */
+typedef void lk_max_pool_fwd_fn(const struct lk_pool *g, struct lk_cview x, struct lk_view y, void *index);
+
+/*
+ * max_pool_bwd: DX[b,c,l] = sum, from +0 over the windows t ascending with t stride - padding + index = l: sum +
+ * D[b,c,t] index as written by max_pool_fwd        d  (B, C, T) in        dx  (B, C, L) out, every position
+ */
+typedef void lk_max_pool_bwd_fn(const struct lk_pool *g, const void *index, struct lk_cview d, struct lk_view dx);
+
+/*
+ * avg_pool_fwd: Y[b,c,t] = s * r[t], s = +0, then s + x at the valid positions ascending; r[t] = (float)(1.0 / n), n
+ * the positions counted. x  (B, C, L) in        y  (B, C, T) out
+ */
+typedef void lk_avg_pool_fwd_fn(const struct lk_pool *g, struct lk_cview x, struct lk_view y);
+
+/*
+ * avg_pool_bwd: DX[b,c,l] = sum, from +0 over the windows t ascending that cover l: sum + D[b,c,t] * r[t], both
+ * rounded. d  (B, C, T) in        dx  (B, C, L) out, every position
+ */
+typedef void lk_avg_pool_bwd_fn(const struct lk_pool *g, struct lk_cview d, struct lk_view dx);
+
+/* ---- order, random masks ---- */
+
+/* flatten_fwd: Y[b][c L + l] = X[b,c,l]. x (B, C, L) in        Y (B, C L) panels, ldy, out */
+typedef void lk_flatten_fwd_fn(size_t B, size_t C, size_t L, struct lk_cview x, float *Y, size_t ldy);
+
+/* flatten_bwd: DX[b,c,l] = D[b][c L + l]. D (B, C L) panels, ldd, in        dx (B, C, L) out */
+typedef void lk_flatten_bwd_fn(size_t B, size_t C, size_t L, const float *D, size_t ldd, struct lk_view dx);
+
+struct lk_dropout {
+    uint32_t seed, stream; /* key */
+    uint32_t step, row;    /* of the first sample, in the whole batch */
+    uint32_t threshold;    /* p 2^32, rounded */
+    float scale;           /* 1 / (1 - p) */
+};
+
+/*
+ * dropout: Y[b,c,l] = word >= threshold ? X[b,c,l] * scale : +0, forward, and backward with X the gradient.
+ *   word = the first of Philox-4x32-10 (Salmon et al. 2011) of counter (c L + l, row + b, step, 0), key (seed, stream)
+ * x  (B, C, L) in        y  (B, C, L) out; may equal x
+ */
+typedef void lk_dropout_fn(const struct lk_dropout *p, size_t B, size_t C, size_t L, struct lk_cview x,
+                           struct lk_view y);
+
+/* ---- elementwise: (n) in, (n) out; the output may equal any input of the same length ----
+ * Operations run as written, left to right, each rounded. x cut to a..b: the bound where x is beyond it; NaN passes. */
+
+/* leaky_relu_fwd: y[i] = x[i] > 0 ? x[i] : slope * x[i]. */
+typedef void lk_leaky_relu_fwd_fn(size_t n, float slope, const float *x, float *y);
+
+/* leaky_relu_bwd: dx[i] = x[i] > 0 ? dy[i] : slope * dy[i], from the input x; a subnormal dy counts as 0 of its sign. */
+typedef void lk_leaky_relu_bwd_fn(size_t n, float slope, const float *x, const float *dy, float *dx);
+
+/*
+ * gelu_fwd: y[i] = x[i] * cdf, cdf = 0.5 * (1 + erf(x[i] / sqrt(2))). Error <= 8 ULP of y, or of 1e-3 where |y| is
+ * below; -0 at -inf.
+ * Method: a = |x| cut to 0..13.25, Phi(-a) = q p s: p s = e^(-a^2 / 2), s a power of two, a^2 in two words, as in exp;
+ * q = (1 - u) Q(u), u = a / (a + 3.375), Q of degree 9. y = x > 0 ? x * fma(-w, s, 1) : x * w * s, w = q * p, where the
+ * x before w is cut below at -13.25.
+ */
+typedef void lk_gelu_fwd_fn(size_t n, const float *x, float *y);
+
+/*
+ * gelu_bwd: dx[i] = dy[i] * (cdf + x[i] * pdf), pdf = exp(-x[i]^2 / 2) / sqrt(2 pi), from the input x. Error of the
+ * derivative <= 2e-7; it is 0 at -inf and 1 at inf.
+ * Method: as gelu_fwd, w = p * fma(-a, 1 / sqrt(2 pi), q) * s; dx = dy * (x > 0 ? 1 - w : w).
+ */
+typedef void lk_gelu_bwd_fn(size_t n, const float *x, const float *dy, float *dx);
+
+/*
+ * gelu_tanh_fwd: y[i] = 0.5 * x[i] * (1 + tanh(sqrt(2 / pi) * (x[i] + 0.044715 x[i]^3))). Error <= 4 ULP of y, or
+ * of 1e-3 where |y| is below; -0 at -inf.
+ * Method: y = x * sigmoid(v), v = x (g + gl) in two words, g = 2 sqrt(2 / pi) (1 + 0.044715 x^2); x cut to
+ * -10.04..10.04 in v, cut below at -10.04 before sigmoid.
+ */
+typedef void lk_gelu_tanh_fwd_fn(size_t n, const float *x, float *y);
+
+/*
+ * gelu_tanh_bwd: its derivative times dy[i], from the input x. Error of the derivative <= 2e-7; 0 at -inf, 1 at inf.
+ * Method: a = -|x| cut to -10.04..0, c = sigmoid(v(a)), w = c * fma(a * (1 - c), v'(a), 1), v' = 2 sqrt(2 / pi) (1 +
+ * 3 * 0.044715 a^2) by one fma; dx = dy * (x > 0 ? 1 - w : w).
+ */
+typedef void lk_gelu_tanh_bwd_fn(size_t n, const float *x, const float *dy, float *dx);
+
+/* silu_fwd: y[i] = x[i] * sigmoid(x[i]), the first x cut below at -88; 0 where sigmoid is, -0 at -inf. <= 3 ULP of y,
+ * or of 1e-3 where |y| is below. */
+typedef void lk_silu_fwd_fn(size_t n, const float *x, float *y);
+
+/* silu_bwd: dx[i] = dy[i] * (s * fma(x[i], 1 - s, 1)), s = sigmoid(x[i]), from the input x, cut to -88..88. */
+typedef void lk_silu_bwd_fn(size_t n, const float *x, const float *dy, float *dx);
+
+/*
+ * log1p: y[i] = ln(1 + x[i]), <= 2 ULP; NaN below -1, -inf at -1, the sign of x elsewhere.
+ * Method: k as log of the rounded 1 + x, f = x 2^-k + (2^-k - 1), then as log.
+ */
+typedef void lk_log1p_fn(size_t n, const float *x, float *y);
+
+/*
+ * erf: y[i] = 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x[i], <= 2 ULP.
+ * Method: x + x P(x^2) of degree 5 below |x| = 0.875; else 1 - exp(R(|x|)), R of degree 6, |x| cut to 3.93.
+ */
+typedef void lk_erf_fn(size_t n, const float *x, float *y);
+
+/* y[i] = a[i] - b[i], a[i] * b[i], a[i] / b[i]. */
+typedef void lk_sub_fn(size_t n, const float *a, const float *b, float *y);
+typedef void lk_mul_fn(size_t n, const float *a, const float *b, float *y);
+typedef void lk_div_fn(size_t n, const float *a, const float *b, float *y);
+
+/* maximum, minimum: y[i] = a[i] if a[i] is NaN or a[i] > b[i] (minimum: <), else b[i]; so a NaN on either side passes.
+ * A subnormal counts as 0 of its sign. */
+typedef void lk_maximum_fn(size_t n, const float *a, const float *b, float *y);
+typedef void lk_minimum_fn(size_t n, const float *a, const float *b, float *y);
+
+/*
+ * maximum_bwd: the gradient of a where g is that of maximum(a, b): da[i] = a[i] > b[i] ? g[i] : a[i] == b[i] ? g[i] *
+ * 0.5 : +0; a subnormal g counts as 0 of its sign. Called with a and b exchanged it gives that of b; that of minimum's
+ * a, too.
+ */
+typedef void lk_maximum_bwd_fn(size_t n, const float *a, const float *b, const float *g, float *da);
+
+/* scale: y[i] = alpha * x[i]. */
+typedef void lk_scale_fn(size_t n, float alpha, const float *x, float *y);
+
+/* ---- over the elements of a sample ---- */
+
+/*
+ * sum: y[b] = alpha * s, s the sum of sample b over 16 lanes: lane c % 16 takes its elements from +0, panels ascending,
+ * positions inside; then lane l takes lane l+8, l+4, l+2, l+1.
+ * x  (B, C, L) in        y  (B, 1, 1) out
+ */
+typedef void lk_sum_fn(size_t B, size_t C, size_t L, float alpha, struct lk_cview x, struct lk_view y);
+
+/* expand: Y[b,c,l] = alpha * x[b]. x (B, 1, 1) in        y (B, C, L) out */
+typedef void lk_expand_fn(size_t B, size_t C, size_t L, float alpha, struct lk_cview x, struct lk_view y);
+
+/*
+ * log_softmax_fwd: Y[m][n] = (Z[m][n] - max) - log(s), max and s as softmax_fwd.
+ * Z  (M, N) panels, ldz, in        Y  (M, N) panels, ldy, out; may equal Z when ldy = ldz
+ */
+typedef void lk_log_softmax_fwd_fn(size_t M, size_t N, const float *Z, size_t ldz, float *Y, size_t ldy);
+
+/*
+ * log_softmax_bwd: DZ[m][n] = fma(-exp(Y[m][n]), s, D[m][n]), s = row sum of D over 16 lanes, lane + D, as softmax_fwd.
+ * Y, D  (M, N) panels in, ldy, ldd        DZ  (M, N) panels, lddz, out; may equal D when lddz = ldd
+ */
+typedef void lk_log_softmax_bwd_fn(size_t M, size_t N, const float *Y, size_t ldy, const float *D, size_t ldd,
+                                   float *DZ, size_t lddz);
+
+/*
+ * Losses of samples: loss[b] = alpha * s, s the sum of e over 16 lanes as in sum, alpha = 1 / (C L).
+ * x (prediction), t (target)  (B, C, L) in        loss (B) out
+ * mse_fwd:        lane = fma(x - t, x - t, lane)
+ * bce_fwd:        e = -fma(t, max(log(x), -100), (1 - t) * max(log(1 - x), -100)); lane + e. x in 0..1; max passes NaN
+ * bce_logits_fwd: e = (relu(x) - x * t) + log1p(exp(-|x|)), relu as relu_fwd; lane + e
+ */
+typedef void lk_mse_fwd_fn(size_t B, size_t C, size_t L, float alpha, struct lk_cview x, struct lk_cview t,
+                           float *loss);
+typedef void lk_bce_fwd_fn(size_t B, size_t C, size_t L, float alpha, struct lk_cview x, struct lk_cview t,
+                           float *loss);
+typedef void lk_bce_logits_fwd_fn(size_t B, size_t C, size_t L, float alpha, struct lk_cview x, struct lk_cview t,
+                                  float *loss);
+
+/* mse_bwd: dx[i] = (x[i] - t[i]) * alpha, alpha = 2 / count. */
+typedef void lk_mse_bwd_fn(size_t n, float alpha, const float *x, const float *t, float *dx);
+
+/* bce_bwd: dx[i] = (x[i] - t[i]) / max((1 - x[i]) * x[i], 1e-12f) * alpha, alpha = 1 / count; max passes NaN. */
+typedef void lk_bce_bwd_fn(size_t n, float alpha, const float *x, const float *t, float *dx);
+
+/* bce_logits_bwd: dx[i] = (sigmoid(x[i]) - t[i]) * alpha, alpha = 1 / count. */
+typedef void lk_bce_logits_bwd_fn(size_t n, float alpha, const float *x, const float *t, float *dx);
+
 /*
  * peak_fma: a probe of the FMA peak: independent register-only chains. Returns the floating-point operations done
  * (two for an fma); the caller times it. n is the number of rounds.
@@ -203,6 +473,9 @@ typedef double lk_peak_fma_fn(size_t n);
     X(gemm_dx)                                                                                                         \
     X(gemm_dw)                                                                                                         \
     X(transpose)                                                                                                       \
+    X(conv_fwd)                                                                                                        \
+    X(conv_dx)                                                                                                         \
+    X(conv_dw)                                                                                                         \
     X(relu_fwd)                                                                                                        \
     X(relu_bwd)                                                                                                        \
     X(sigmoid_fwd)                                                                                                     \
@@ -218,6 +491,40 @@ typedef double lk_peak_fma_fn(size_t n);
     X(add)                                                                                                             \
     X(sgd)                                                                                                             \
     X(adam)                                                                                                            \
+    X(max_pool_fwd)                                                                                                    \
+    X(max_pool_bwd)                                                                                                    \
+    X(avg_pool_fwd)                                                                                                    \
+    X(avg_pool_bwd)                                                                                                    \
+    X(flatten_fwd)                                                                                                     \
+    X(flatten_bwd)                                                                                                     \
+    X(dropout)                                                                                                         \
+    X(sum)                                                                                                             \
+    X(expand)                                                                                                          \
+    X(leaky_relu_fwd)                                                                                                  \
+    X(leaky_relu_bwd)                                                                                                  \
+    X(gelu_fwd)                                                                                                        \
+    X(gelu_bwd)                                                                                                        \
+    X(gelu_tanh_fwd)                                                                                                   \
+    X(gelu_tanh_bwd)                                                                                                   \
+    X(silu_fwd)                                                                                                        \
+    X(silu_bwd)                                                                                                        \
+    X(log1p)                                                                                                           \
+    X(erf)                                                                                                             \
+    X(sub)                                                                                                             \
+    X(mul)                                                                                                             \
+    X(div)                                                                                                             \
+    X(maximum)                                                                                                         \
+    X(minimum)                                                                                                         \
+    X(maximum_bwd)                                                                                                     \
+    X(scale)                                                                                                           \
+    X(log_softmax_fwd)                                                                                                 \
+    X(log_softmax_bwd)                                                                                                 \
+    X(mse_fwd)                                                                                                         \
+    X(bce_fwd)                                                                                                         \
+    X(bce_logits_fwd)                                                                                                  \
+    X(mse_bwd)                                                                                                         \
+    X(bce_bwd)                                                                                                         \
+    X(bce_logits_bwd)                                                                                                  \
     X(peak_fma)
 
 /* The kernel table: one function for each slot. An instruction set may leave a slot NULL; table.c fills it from below.

@@ -41,6 +41,12 @@ static inline vf v_load_n(const float *p, size_t n)
     return _mm256_maskload_ps(p, v_lanes(n));
 }
 
+/* The first n lanes as a mask. */
+static inline vmask v_first(size_t n)
+{
+    return _mm256_castsi256_ps(v_lanes(n));
+}
+
 /* Writes n floats. */
 static inline void v_store_n(float *p, vf x, size_t n)
 {
@@ -92,6 +98,12 @@ static inline vf v_sqrt(vf a)
 static inline vf v_fma(vf a, vf b, vf c)
 {
     return _mm256_fmadd_ps(a, b, c);
+}
+
+/* a * b - c */
+static inline vf v_fms(vf a, vf b, vf c)
+{
+    return _mm256_fmsub_ps(a, b, c);
 }
 
 /* -(a * b) + c */
@@ -152,6 +164,17 @@ static inline vf v_and(vmask m, vf a)
     return _mm256_and_ps(m, a);
 }
 
+static inline vmask v_or(vmask a, vmask b)
+{
+    return _mm256_or_ps(a, b);
+}
+
+/* m ? a + b : a */
+static inline vf v_add_if(vmask m, vf a, vf b)
+{
+    return _mm256_blendv_ps(a, _mm256_add_ps(a, b), m);
+}
+
 /* One bit for each lane. */
 static inline unsigned v_bits(vmask m)
 {
@@ -194,6 +217,75 @@ static inline vi vi_sar23(vi a)
     return _mm256_srai_epi32(a, 23);
 }
 
+static inline vi vi_load(const uint32_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+static inline void vi_store(uint32_t *p, vi x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, x);
+}
+
+/* VL bytes as integers; VL integers of 0..255 as bytes. */
+static inline vi vi_load_u8(const uint8_t *p)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+}
+
+static inline void vi_store_u8(uint8_t *p, vi x)
+{
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
+}
+
+static inline vmask vi_eq(vi a, vi b)
+{
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b));
+}
+
+/* a >= b, without sign */
+static inline vmask vi_ge_u32(vi a, vi b)
+{
+    return vi_eq(_mm256_max_epu32(a, b), a);
+}
+
+/* m ? a : b */
+static inline vi vi_select(vmask m, vi a, vi b)
+{
+    return _mm256_blendv_epi8(b, a, _mm256_castps_si256(m));
+}
+
+/* m ? a : 0 */
+static inline vi vi_and(vmask m, vi a)
+{
+    return _mm256_and_si256(_mm256_castps_si256(m), a);
+}
+
+/* a ^ b ^ c */
+static inline vi vi_xor3(vi a, vi b, vi c)
+{
+    return _mm256_xor_si256(_mm256_xor_si256(a, b), c);
+}
+
+/* In lanes of 64 bits: the product of the lower halves, the upper half moved down. */
+static inline vi vi_mul_low(vi a, vi b)
+{
+    return _mm256_mul_epu32(a, b);
+}
+
+static inline vi vi_high(vi a)
+{
+    return _mm256_srli_epi64(a, 32);
+}
+
+/* The lower half of even in the lower halves, that of odd in the upper ones. */
+static inline vi vi_merge(vi even, vi odd)
+{
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+
 static inline vf v_from_int(vi a)
 {
     return _mm256_cvtepi32_ps(a);
@@ -202,7 +294,7 @@ static inline vf v_from_int(vi a)
 /* VL bytes as floats. */
 static inline vf v_from_u8(const uint8_t *p)
 {
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+    return _mm256_cvtepi32_ps(vi_load_u8(p));
 }
 
 /* One row of a panel: 16 lanes. */

@@ -5,16 +5,24 @@
 #ifndef LK_VREG /* the emulation has its own */
 #define LK_VREG(x) "v"(x)
 #endif
-#define LK_MR            14
-#define LK_MR_DW         8
-#define LK_KB            256
-#define LK_KB_DW         512
-#define LK_HEIGHTS(X)    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#define LK_HEIGHTS_DW(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define LK_MR              14
+#define LK_MR_1            28
+#define LK_MR_DW           8
+#define LK_MR_DW_1         16
+#define LK_KB              256
+#define LK_KB_DW           512
+#define LK_HEIGHTS(X)      X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define LK_HEIGHTS_1(X)    X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28)
+#define LK_HEIGHTS_DW_1(X) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
+#define LK_HEIGHTS_DW(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 
 #include "simd/gemm.h"
+#include "simd/conv.h"
 #include "simd/elementwise.h"
 #include "simd/rows.h"
+#include "simd/pool.h"
+#include "simd/order.h"
+#include "simd/loss.h"
 
 extern const struct lk_kernels lk_kernels_avx512;
 const struct lk_kernels lk_kernels_avx512 = {
@@ -22,6 +30,9 @@ const struct lk_kernels lk_kernels_avx512 = {
     .gemm_dx = gemm_dx,
     .gemm_dw = gemm_dw,
     .transpose = transpose,
+    .conv_fwd = conv_fwd,
+    .conv_dx = conv_dx,
+    .conv_dw = conv_dw,
     .relu_fwd = relu_fwd,
     .relu_bwd = relu_bwd,
     .sigmoid_fwd = sigmoid_fwd,
@@ -37,5 +48,39 @@ const struct lk_kernels lk_kernels_avx512 = {
     .add = add,
     .sgd = sgd,
     .adam = adam,
+    .max_pool_fwd = max_pool_fwd,
+    .max_pool_bwd = max_pool_bwd,
+    .avg_pool_fwd = avg_pool_fwd,
+    .avg_pool_bwd = avg_pool_bwd,
+    .flatten_fwd = flatten_fwd,
+    .flatten_bwd = flatten_bwd,
+    .dropout = dropout,
+    .sum = sum,
+    .expand = expand,
+    .leaky_relu_fwd = leaky_relu_fwd,
+    .leaky_relu_bwd = leaky_relu_bwd,
+    .gelu_fwd = gelu_fwd,
+    .gelu_bwd = gelu_bwd,
+    .gelu_tanh_fwd = gelu_tanh_fwd,
+    .gelu_tanh_bwd = gelu_tanh_bwd,
+    .silu_fwd = silu_fwd,
+    .silu_bwd = silu_bwd,
+    .log1p = log1p_map,
+    .erf = erf_map,
+    .sub = sub,
+    .mul = mul,
+    .div = div_map,
+    .maximum = maximum,
+    .minimum = minimum,
+    .maximum_bwd = maximum_bwd,
+    .scale = scale,
+    .log_softmax_fwd = log_softmax_fwd,
+    .log_softmax_bwd = log_softmax_bwd,
+    .mse_fwd = mse_fwd,
+    .bce_fwd = bce_fwd,
+    .bce_logits_fwd = bce_logits_fwd,
+    .mse_bwd = mse_bwd,
+    .bce_bwd = bce_bwd,
+    .bce_logits_bwd = bce_logits_bwd,
     .peak_fma = peak_fma,
 };

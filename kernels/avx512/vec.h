@@ -47,6 +47,12 @@ static inline vf v_load_n(const float *p, size_t n)
     return _mm512_maskz_loadu_ps(v_lanes(n), p);
 }
 
+/* The first n lanes as a mask. */
+static inline vmask v_first(size_t n)
+{
+    return v_lanes(n);
+}
+
 /* Writes n floats. */
 static inline void v_store_n(float *p, vf x, size_t n)
 {
@@ -98,6 +104,12 @@ static inline vf v_sqrt(vf a)
 static inline vf v_fma(vf a, vf b, vf c)
 {
     return _mm512_fmadd_ps(a, b, c);
+}
+
+/* a * b - c */
+static inline vf v_fms(vf a, vf b, vf c)
+{
+    return _mm512_fmsub_ps(a, b, c);
 }
 
 /* -(a * b) + c */
@@ -158,6 +170,17 @@ static inline vf v_and(vmask m, vf a)
     return _mm512_maskz_mov_ps(m, a);
 }
 
+static inline vmask v_or(vmask a, vmask b)
+{
+    return (vmask)(a | b);
+}
+
+/* m ? a + b : a */
+static inline vf v_add_if(vmask m, vf a, vf b)
+{
+    return _mm512_mask_add_ps(a, m, a, b);
+}
+
 /* One bit for each lane. */
 static inline unsigned v_bits(vmask m)
 {
@@ -200,6 +223,73 @@ static inline vi vi_sar23(vi a)
     return _mm512_srai_epi32(a, 23);
 }
 
+static inline vi vi_load(const uint32_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static inline void vi_store(uint32_t *p, vi x)
+{
+    _mm512_storeu_si512(p, x);
+}
+
+/* VL bytes as integers; VL integers of 0..255 as bytes. */
+static inline vi vi_load_u8(const uint8_t *p)
+{
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+static inline void vi_store_u8(uint8_t *p, vi x)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x));
+}
+
+static inline vmask vi_eq(vi a, vi b)
+{
+    return _mm512_cmpeq_epi32_mask(a, b);
+}
+
+/* a >= b, without sign */
+static inline vmask vi_ge_u32(vi a, vi b)
+{
+    return _mm512_cmpge_epu32_mask(a, b);
+}
+
+/* m ? a : b */
+static inline vi vi_select(vmask m, vi a, vi b)
+{
+    return _mm512_mask_blend_epi32(m, b, a);
+}
+
+/* m ? a : 0 */
+static inline vi vi_and(vmask m, vi a)
+{
+    return _mm512_maskz_mov_epi32(m, a);
+}
+
+/* a ^ b ^ c */
+static inline vi vi_xor3(vi a, vi b, vi c)
+{
+    return _mm512_ternarylogic_epi32(a, b, c, 0x96);
+}
+
+/* In lanes of 64 bits: the product of the lower halves, the upper half moved down. */
+static inline vi vi_mul_low(vi a, vi b)
+{
+    return _mm512_mul_epu32(a, b);
+}
+
+static inline vi vi_high(vi a)
+{
+    return _mm512_srli_epi64(a, 32);
+}
+
+/* The lower half of even in the lower halves, that of odd in the upper ones. */
+static inline vi vi_merge(vi even, vi odd)
+{
+    return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+
 static inline vf v_from_int(vi a)
 {
     return _mm512_cvtepi32_ps(a);
@@ -208,7 +298,7 @@ static inline vf v_from_int(vi a)
 /* VL bytes as floats. */
 static inline vf v_from_u8(const uint8_t *p)
 {
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+    return _mm512_cvtepi32_ps(vi_load_u8(p));
 }
 
 /* One row of a panel: 16 lanes. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the reference kernels share: their name scheme, the exact fma, and scalar exp, log, sigmoid, tanh. Compiled
- * twice: with LK_REF=ref (plain x86-64, an fma of our own) and LK_REF=ref_fma (-mfma); both give the same bits.
+ * What the reference kernels share: their name scheme, the exact fma, scalar exp, log, log1p, sigmoid, tanh, and the
+ * sum of 16 lanes. Compiled twice: with LK_REF=ref (plain x86-64, an fma of our own) and LK_REF=ref_fma (-mfma); both
+ * give the same bits.
  */
 #ifndef LK_REF_H
 #define LK_REF_H
@@ -73,7 +74,22 @@ static inline struct exp_parts exp_split(float x)
     return e;
 }
 
-/* 2^k for -126 <= k <= 127. */
+/* As exp_split of x + low, low the rounding error of x. */
+static inline struct exp_parts exp_split2(float x, float low)
+{
+    struct exp_parts e;
+    float k;
+
+    e.t = fma_f32(x, 0x1.715476p+0f, 0x1.8p23f);
+    k = e.t - 0x1.8p23f;
+    e.h = fma_f32(k, -LN2_HI, x);
+    e.l = fma_f32(k, -LN2_LO, low);
+    e.r = e.h + e.l;
+    e.z = e.r * e.r;
+    return e;
+}
+
+/* 2^k for -126 <= k <= 127, +0 for k = -127. */
 static inline float exp_scale(struct exp_parts e)
 {
     return float_of((bits_of(e.t) << 23) + 0x3f800000u);
@@ -88,18 +104,22 @@ static inline float exp_poly(struct exp_parts e)
     return fma_f32(q, e.r, 0.5f);
 }
 
+/* e^r */
+static inline float exp_rest(struct exp_parts e)
+{
+    return fma_f32(fma_f32(exp_poly(e), e.r, 1.0f), e.r, 1.0f);
+}
+
 static inline float exp_f32(float x)
 {
     struct exp_parts e;
-    float y;
 
     if (!(x < 0x1.62e43p+6f))
         return x + INFINITY;
     if (!(x > -0x1.5d58ap+6f))
         return 0.0f;
     e = exp_split(x);
-    y = fma_f32(fma_f32(exp_poly(e), e.r, 1.0f), e.r, 1.0f);
-    return float_of(bits_of(y) + (bits_of(e.t) << 23));
+    return float_of(bits_of(exp_rest(e)) + (bits_of(e.t) << 23));
 }
 
 /* expm1 for -0.35 <= x <= 30. One degree more than exp: the error counts in ULP of expm1(r). */
@@ -116,23 +136,23 @@ static inline float expm1_f32(float x)
     return fma_f32(s, q, fma_f32(s, e.h, s - 1.0f));
 }
 
-static inline float log_f32(float x)
+/* The k of x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2). */
+static inline int32_t log_exponent(float x)
 {
-    uint32_t u = bits_of(x);
-    int32_t e;
-    float f, k, z, p, y;
+    return (int32_t)(bits_of(x) - 0x3f3504f3u) >> 23;
+}
 
-    if (x != x || x < 0.0f)
-        return NAN;
-    if (x == 0.0f)
-        return -INFINITY;
-    if (x == INFINITY)
-        return x;
-    e = (int32_t)(u - 0x3f3504f3u) >> 23;
-    k = (float)e;
-    f = float_of(u - ((uint32_t)e << 23)) - 1.0f;
-    z = f * f;
-    p = 0x1.204376p-4f;
+/* x 2^-k by its exponent. */
+static inline float log_scale(float x, int32_t k)
+{
+    return float_of(bits_of(x) - ((uint32_t)k << 23));
+}
+
+/* k ln2 + ln(1 + f) */
+static inline float log_of(float k, float f)
+{
+    float z = f * f, p = 0x1.204376p-4f, y;
+
     p = fma_f32(p, f, -0x1.d7a37p-4f);
     p = fma_f32(p, f, 0x1.de4a34p-4f);
     p = fma_f32(p, f, -0x1.fcba9ep-4f);
@@ -146,22 +166,55 @@ static inline float log_f32(float x)
     return fma_f32(k, LN2_HI, f + y);
 }
 
-/* 1 + 2^k = c + l exactly, so the divisor is rounded once. From 88 on the result is below 2^-126: FTZ makes it 0. */
+static inline float log_f32(float x)
+{
+    int32_t k;
+
+    if (x != x || x < 0.0f)
+        return NAN;
+    if (x == 0.0f)
+        return -INFINITY;
+    if (x == INFINITY)
+        return x;
+    k = log_exponent(x);
+    return log_of((float)k, log_scale(x, k) - 1.0f);
+}
+
+/* f = x 2^-k + (2^-k - 1), rounded once as k < 25; 2^-128, which is no float, counts as 0. The sign is that of x. */
+static inline float log1p_f32(float x)
+{
+    int32_t k;
+    float s;
+
+    if (x != x || x < -1.0f)
+        return NAN;
+    if (x == -1.0f)
+        return -INFINITY;
+    if (x == INFINITY)
+        return x;
+    k = log_exponent(1.0f + x);
+    s = k < 127 ? log_scale(1.0f, k) : 0.0f;
+    return copysignf(log_of((float)k, log_scale(x, k) + (s - 1.0f)), x);
+}
+
+/* 1 / (1 + e^(k ln2 + r)): 1 + 2^k = c + l exactly, so the divisor is rounded once. */
+static inline float sigmoid_of(struct exp_parts e)
+{
+    float s = exp_scale(e), c = s + 1.0f, l = s - c + 1.0f, p = e.h + fma_f32(exp_poly(e), e.z, e.l);
+
+    return 1.0f / (fma_f32(s, p, l) + c);
+}
+
+/* From -x = 88 on the result is below 2^-126: FTZ makes it 0. */
 static inline float sigmoid_f32(float x)
 {
-    struct exp_parts e;
-    float s, c, l, p, n = -x;
+    float n = -x;
 
     if (x != x)
         return x;
     n = n > 88.0f ? 88.0f : n;
     n = n < -80.0f ? -80.0f : n;
-    e = exp_split(n);
-    s = exp_scale(e);
-    c = s + 1.0f;
-    l = s - c + 1.0f;
-    p = e.h + fma_f32(exp_poly(e), e.z, e.l);
-    return 1.0f / (fma_f32(s, p, l) + c);
+    return sigmoid_of(exp_split(n));
 }
 
 /* The sign of the exponent decides the error: below the threshold expm1(-a) + 2 < 2 has the finer ULP, above expm1(a).
@@ -177,9 +230,15 @@ static inline float tanh_f32(float x)
     return copysignf(e / (e + 2.0f), x);
 }
 
+/* A subnormal counts as 0 of its sign: said where no arithmetic says it. */
+static inline float daz_f32(float x)
+{
+    return bits_of(x) & 0x7f800000u ? x : float_of(bits_of(x) & 0x80000000u);
+}
+
 static inline float relu_f32(float x)
 {
-    x = bits_of(x) & 0x7f800000u ? x : float_of(bits_of(x) & 0x80000000u);
+    x = daz_f32(x);
     return 0.0f > x ? 0.0f : x;
 }
 
@@ -212,6 +271,21 @@ static inline float act_fwd_f32(enum lk_act act, float x)
         break;
     }
     return x;
+}
+
+/* The sum of a panel row: lane l takes lane l + 8, l + 4, l + 2, l + 1. */
+static inline float lanes_sum(float lane[LK_PANEL])
+{
+    for (size_t h = LK_PANEL / 2; h > 0; h /= 2)
+        for (size_t l = 0; l < h; l++)
+            lane[l] = lane[l] + lane[l + h];
+    return lane[0];
+}
+
+/* Where element (b, c, l) of a value in sample form lies. */
+static inline size_t place_of(size_t ld, size_t pitch, size_t b, size_t c, size_t l)
+{
+    return c / LK_PANEL * ld + (b * pitch + l) * LK_PANEL + c % LK_PANEL;
 }
 
 #define X(k) lk_##k##_fn LK_FN(k);

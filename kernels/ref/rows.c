@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Kernels that look at whole rows: softmax, cross entropy, gather. */
+ * Kernels that look at whole rows: softmax and its logarithm, cross entropy. */
 #include "ref/ref.h"
 
 enum { P = LK_PANEL };
-
-/* lane l takes lane l + 8, l + 4, l + 2, l + 1 */
-static float lanes_sum(float lane[P])
-{
-    for (size_t h = P / 2; h > 0; h /= 2)
-        for (size_t l = 0; l < h; l++)
-            lane[l] = lane[l] + lane[l + h];
-    return lane[0];
-}
 
 static float max_f32(float a, float b)
 {
@@ -78,6 +69,35 @@ void LK_FN(softmax_bwd)(size_t M, size_t N, const float *Pr, size_t ldp, const f
     }
 }
 
+void LK_FN(log_softmax_fwd)(size_t M, size_t N, const float *Z, size_t ldz, float *Y, size_t ldy)
+{
+    for (size_t m = 0; m < M; m++, Z += P, Y += P) {
+        float max = row_max(N, Z, ldz), lane[P] = {0}, s;
+
+        for (size_t n = 0; n < N; n++)
+            lane[n % P] = lane[n % P] + exp_f32(Z[n / P * ldz + n % P] - max);
+        s = log_f32(lanes_sum(lane));
+        for (size_t n = 0; n < N; n++)
+            Y[n / P * ldy + n % P] = Z[n / P * ldz + n % P] - max - s;
+        zero_pad(N, Y, ldy);
+    }
+}
+
+void LK_FN(log_softmax_bwd)(size_t M, size_t N, const float *Y, size_t ldy, const float *D, size_t ldd, float *DZ,
+                            size_t lddz)
+{
+    for (size_t m = 0; m < M; m++, Y += P, D += P, DZ += P) {
+        float lane[P] = {0}, s;
+
+        for (size_t n = 0; n < N; n++)
+            lane[n % P] = lane[n % P] + D[n / P * ldd + n % P];
+        s = lanes_sum(lane);
+        for (size_t n = 0; n < N; n++)
+            DZ[n / P * lddz + n % P] = fma_f32(-exp_f32(Y[n / P * ldy + n % P]), s, D[n / P * ldd + n % P]);
+        zero_pad(N, DZ, lddz);
+    }
+}
+
 void LK_FN(softmax_xent)(size_t M, size_t N, const float *Z, size_t ldz, const uint8_t *label, float scale, float *D,
                          size_t ldd, float *loss, uint8_t *hit)
 {
@@ -94,16 +114,5 @@ void LK_FN(softmax_xent)(size_t M, size_t N, const float *Z, size_t ldz, const u
             D[n / P * ldd + m * P + n % P] = (e[n] / s - (n == t ? 1.0f : 0.0f)) * scale;
         if (D)
             zero_pad(N, D + m * P, ldd);
-    }
-}
-
-void LK_FN(gather_u8)(size_t M, size_t K, const uint8_t *src, size_t lds, const uint32_t *index, float scale, float *X,
-                      size_t ldx)
-{
-    for (size_t m = 0; m < M; m++) {
-        const uint8_t *row = src + index[m] * lds;
-
-        for (size_t k = 0; k < lk_panels(K) * P; k++)
-            X[k / P * ldx + m * P + k % P] = k < K ? (float)row[k] * scale : 0.0f;
     }
 }

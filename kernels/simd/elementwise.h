@@ -27,6 +27,42 @@
             v_store_n(y + i, op(v_load_n(a + i, n - i), v_load_n(b + i, n - i)), n - i);                               \
     }
 
+#define LK_MAP3(name, op)                                                                                              \
+    static void name(size_t n, const float *a, const float *b, const float *c, float *y)                               \
+    {                                                                                                                  \
+        size_t i = 0;                                                                                                  \
+                                                                                                                       \
+        for (; i + VL <= n; i += VL)                                                                                   \
+            v_store(y + i, op(v_load(a + i), v_load(b + i), v_load(c + i)));                                           \
+        if (i < n)                                                                                                     \
+            v_store_n(y + i, op(v_load_n(a + i, n - i), v_load_n(b + i, n - i), v_load_n(c + i, n - i)), n - i);       \
+    }
+
+/* With a scalar, the first operand of op. */
+#define LK_SCALAR_MAP1(name, op)                                                                                       \
+    static void name(size_t n, float scalar, const float *x, float *y)                                                 \
+    {                                                                                                                  \
+        const vf s = v_set1(scalar);                                                                                   \
+        size_t i = 0;                                                                                                  \
+                                                                                                                       \
+        for (; i + VL <= n; i += VL)                                                                                   \
+            v_store(y + i, op(s, v_load(x + i)));                                                                      \
+        if (i < n)                                                                                                     \
+            v_store_n(y + i, op(s, v_load_n(x + i, n - i)), n - i);                                                    \
+    }
+
+#define LK_SCALAR_MAP2(name, op)                                                                                       \
+    static void name(size_t n, float scalar, const float *a, const float *b, float *y)                                 \
+    {                                                                                                                  \
+        const vf s = v_set1(scalar);                                                                                   \
+        size_t i = 0;                                                                                                  \
+                                                                                                                       \
+        for (; i + VL <= n; i += VL)                                                                                   \
+            v_store(y + i, op(s, v_load(a + i), v_load(b + i)));                                                       \
+        if (i < n)                                                                                                     \
+            v_store_n(y + i, op(s, v_load_n(a + i, n - i), v_load_n(b + i, n - i)), n - i);                            \
+    }
+
 LK_MAP1(relu_fwd, v_relu)
 LK_MAP1(sigmoid_fwd, v_sigmoid)
 LK_MAP1(tanh_fwd, v_tanh)
@@ -36,6 +72,23 @@ LK_MAP2(relu_bwd, v_relu_bwd)
 LK_MAP2(sigmoid_bwd, v_sigmoid_bwd)
 LK_MAP2(tanh_bwd, v_tanh_bwd)
 LK_MAP2(add, v_add)
+LK_SCALAR_MAP1(leaky_relu_fwd, v_leaky_relu)
+LK_SCALAR_MAP2(leaky_relu_bwd, v_leaky_relu_bwd)
+LK_MAP1(gelu_fwd, v_gelu)
+LK_MAP2(gelu_bwd, v_gelu_bwd)
+LK_MAP1(gelu_tanh_fwd, v_gelu_tanh)
+LK_MAP2(gelu_tanh_bwd, v_gelu_tanh_bwd)
+LK_MAP1(silu_fwd, v_silu)
+LK_MAP2(silu_bwd, v_silu_bwd)
+LK_MAP1(log1p_map, v_log1p)
+LK_MAP1(erf_map, v_erf)
+LK_MAP2(sub, v_sub)
+LK_MAP2(mul, v_mul)
+LK_MAP2(div_map, v_div)
+LK_MAP2(maximum, v_maximum)
+LK_MAP2(minimum, v_minimum)
+LK_MAP3(maximum_bwd, v_maximum_bwd)
+LK_SCALAR_MAP1(scale, v_mul)
 
 static inline vf sgd_one(vf grad, vf *w, vf *m, const struct lk_sgd *p)
 {

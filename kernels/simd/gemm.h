@@ -3,7 +3,9 @@
  * Matrix products on panels. Parameters, set by the including <isa>.c:
  *   LK_MR      rows of a register tile of gemm_fwd and gemm_dx
  *   LK_MR_DW   rows of a tile of gemm_dw (at most 16)
+ *   LK_MR_1, LK_MR_DW_1  the same of tiles with one vector only, which has as many chains in more rows
  *   LK_HEIGHTS(X), LK_HEIGHTS_DW(X)  X(1) .. X(LK_MR), X(1) .. X(LK_MR_DW)
+ *   LK_HEIGHTS_1(X), LK_HEIGHTS_DW_1(X)  X(LK_MR + 1) .. X(LK_MR_1), X(LK_MR_DW + 1) .. X(LK_MR_DW_1)
  *   LK_KB      depth of a pass of gemm_fwd and gemm_dx over the rows, so that the strip of weights stays in L1
  *   LK_KB_DW   samples of gemm_dw per pass over the tiles, so that the strips of a pass stay in L1
  * A tile is MR rows x NV = 2 vectors of chains in registers. Each k loads NV vectors of the right operand and
@@ -15,26 +17,28 @@
 
 #include "simd/math.h"
 
-#ifdef __clang__
-#define LK_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define LK_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define LK_INLINE static inline __attribute__((always_inline))
-
 enum { NV = 2, P = LK_PANEL, NR = NV * VL };
 
-/* One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. C[m][n] at c + m * P.
+/*
+ * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
+ * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
+ * y; those of one tile c_row[i] and y_row[i] after the first of the tile, and those of A, when ars is 0, a_row[i].
+ * ahead: what a weight gradient fetches of A for later.
  */
 struct product {
-    size_t M, N, K, run, lda, ldb, ldc;
+    size_t M, N, K, run, lda, ldb, ldc, crs;
+    size_t parts, b_part, ahead;
+    ptrdiff_t a_part, acs;
+    size_t ars;
+    size_t a_row[LK_MR], c_row[LK_MR_1], y_row[LK_MR_1];
     const float *a, *b;
     float *c;
     const float *bias; /* chain start, or NULL */
     const float *y;    /* activated values for a derivative, panels, ldy */
     size_t ldy;
     enum lk_act act;
-    int from_c; /* chains start from C */
+    int from_c;   /* chains start from C */
+    int backward; /* of a tile that is not told at compile time */
 };
 
 /* Vector j of a tile: VPP vectors to a panel, panels ld apart. */
@@ -43,11 +47,14 @@ LK_INLINE size_t vector_at(int j, size_t ld)
     return (size_t)(j / VPP) * ld + (size_t)(j % VPP) * VL;
 }
 
-/* The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. */
-LK_INLINE void chains(const int mr, const int nv, const size_t ars, const size_t acs, const struct product *g,
-                      const float *a, const float *b, vf acc[LK_MR][NV])
+/*
+ * The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. Where k runs along a panel (gemm_dw),
+ * the panel behind it is on its way to L2 meanwhile: it comes from L3, and no hardware stream crosses its pages.
+ */
+LK_INLINE void chain_part(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
+                          const float *a, const float *b, vf acc[LK_MR_1][NV])
 {
-    const size_t ldb = g->ldb, lda = g->lda, run = g->run;
+    const size_t ldb = g->ldb, lda = g->lda, run = g->run, ahead = g->ahead;
 
     for (size_t left = g->K; left;) {
         size_t n = left < run ? left : run;
@@ -58,10 +65,12 @@ LK_INLINE void chains(const int mr, const int nv, const size_t ars, const size_t
         do {
             vf bv[NV];
 
+            if (ars == 1)
+                __builtin_prefetch(ak + ahead, 0, 2);
             LK_UNROLL for (int j = 0; j < nv; j++) bv[j] = v_load(b + vector_at(j, ldb));
             LK_UNROLL for (int i = 0; i < mr; i++)
             {
-                vf x = v_set1(ak[(size_t)i * ars]);
+                vf x = v_set1(ak[ars ? (size_t)i * ars : g->a_row[i]]);
 
                 LK_UNROLL for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, bv[j], acc[i][j]);
             }
@@ -69,6 +78,13 @@ LK_INLINE void chains(const int mr, const int nv, const size_t ars, const size_t
             b += P;
         } while (--n);
     }
+}
+
+LK_INLINE void chains(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
+                      const float *a, const float *b, vf acc[LK_MR_1][NV])
+{
+    for (size_t left = g->parts; left; left--, a += g->a_part, b += g->b_part)
+        chain_part(mr, nv, ars, acs, g, a, b, acc);
 }
 
 /* Chain + 0, times the derivative of the activation for gemm_dx. */
@@ -89,21 +105,21 @@ LK_INLINE vf finish(const int backward, enum lk_act act, vf x, const float *y)
 /* Store a tile whose last vector may hold fewer than VL columns: pad columns become +0. cols: valid columns of the
  * tile. */
 LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act,
-                          const struct product *g, vf acc[LK_MR][NV], float *c, const float *y, size_t cols)
+                          const struct product *g, vf acc[LK_MR_1][NV], float *c, const float *y, size_t cols)
 {
     LK_UNROLL for (int i = 0; i < mr; i++)
     {
         LK_UNROLL for (int j = 0; j < nv; j++)
         {
-            size_t at = (size_t)i * P, rest = cols - (size_t)j * VL;
-            vf x = finish(backward, act, acc[i][j], y + at + vector_at(j, g->ldy));
+            size_t rest = cols - (size_t)j * VL;
+            vf x = finish(backward, act, acc[i][j], y + g->y_row[i] + vector_at(j, g->ldy));
 
             if (j == nv - 1 && rest < VL)
                 x = v_keep(x, rest, v_zero());
-            v_store(c + at + vector_at(j, g->ldc), x);
+            v_store(c + g->c_row[i] + vector_at(j, g->ldc), x);
         }
         if (nv % VPP)
-            v_store(c + (size_t)i * P + vector_at(nv, g->ldc), v_zero());
+            v_store(c + g->c_row[i] + vector_at(nv, g->ldc), v_zero());
     }
 }
 
@@ -112,7 +128,7 @@ static inline void activate_tile(size_t mr, int nv, const struct product *g, flo
 {
     for (int j = 0; j < nv; j++)
         for (size_t i = 0; i < mr; i++) {
-            float *p = c + i * P + vector_at(j, g->ldc);
+            float *p = c + g->c_row[i] + vector_at(j, g->ldc);
             size_t rest = cols - (size_t)j * VL;
             vf x = g->act == LK_ACT_SIGMOID ? v_sigmoid(v_load(p)) : v_tanh(v_load(p));
 
@@ -120,14 +136,17 @@ static inline void activate_tile(size_t mr, int nv, const struct product *g, flo
         }
 }
 
-/* One tile: start, chains, epilogue. m is its first row, n its first column. */
-LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t ars, const size_t acs,
+/*
+ * One tile: start, chains, epilogue. m is its first row, n its first column. The lines of C that the tile below begins
+ * with and stores to are asked for before the chains, so that it waits for neither L2 nor L3.
+ */
+LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t ars, const ptrdiff_t acs,
                     const struct product *g, const float *a, size_t m, size_t n)
 {
-    vf acc[LK_MR][NV];
+    vf acc[LK_MR_1][NV];
     const size_t panel = n / P, cols = g->N - n;
-    float *c = g->c + panel * g->ldc + m * P + n % P;
-    const float *y = g->y + panel * g->ldy + m * P + n % P;
+    float *c = g->c + panel * g->ldc + m * g->crs + n % P;
+    const float *y = g->y + panel * g->ldy + m * g->crs + n % P;
 
     LK_UNROLL for (int j = 0; j < nv; j++)
     {
@@ -137,7 +156,14 @@ LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t
         if (g->bias)
             start = rest < VL ? v_load_n(g->bias + n + (size_t)j * VL, rest) : v_load(g->bias + n + (size_t)j * VL);
         LK_UNROLL for (int i = 0; i < mr; i++) acc[i][j] =
-            g->from_c ? v_load(c + (size_t)i * P + vector_at(j, g->ldc)) : start;
+            g->from_c ? v_load(c + g->c_row[i] + vector_at(j, g->ldc)) : start;
+    }
+    if (ars == P) {
+        LK_UNROLL for (int i = 0; i < mr; i++)
+        {
+            LK_UNROLL for (int j = 0; j < nv; j += VPP)
+                __builtin_prefetch(c + (size_t)(mr + i) * g->crs + vector_at(j, g->ldc), 1);
+        }
     }
     chains(mr, nv, ars, acs, g, a, g->b + panel * g->ldb + n % P, acc);
     if (backward && g->act == LK_ACT_RELU)
@@ -150,6 +176,13 @@ LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t
         store_tile(mr, nv, 0, LK_ACT_NONE, g, acc, c, y, cols);
     if (!backward && (g->act == LK_ACT_SIGMOID || g->act == LK_ACT_TANH))
         activate_tile((size_t)mr, nv, g, c, cols);
+}
+
+/* Rows of C and y in their order. */
+LK_INLINE void set_rows(struct product *g)
+{
+    for (size_t i = 0; i < LK_MR_1; i++)
+        g->c_row[i] = g->y_row[i] = i * g->crs;
 }
 
 /* Columns of a tile that starts at column n: a whole tile of NV vectors, or what is left of N. */
@@ -166,14 +199,23 @@ LK_INLINE int vectors_at(size_t N, size_t n)
             tile(mr, 1, backward, ars, acs, g, a, m, n);                                                               \
         break;
 
-#define LK_TILE_FWD(mr) LK_TILE(mr, 0, P, 1)
-#define LK_TILE_DX(mr)  LK_TILE(mr, 1, P, 1)
-#define LK_TILE_DW(mr)  LK_TILE(mr, 0, 1, P)
+#define LK_TILE_1(mr, backward, ars, acs)                                                                              \
+    case mr:                                                                                                           \
+        tile(mr, 1, backward, ars, acs, g, a, m, n);                                                                   \
+        break;
+
+#define LK_TILE_FWD(mr)   LK_TILE(mr, 0, P, g->acs)
+#define LK_TILE_FWD_1(mr) LK_TILE_1(mr, 0, P, g->acs)
+#define LK_TILE_DX(mr)    LK_TILE(mr, 1, P, g->acs)
+#define LK_TILE_DX_1(mr)  LK_TILE_1(mr, 1, P, g->acs)
+#define LK_TILE_DW(mr)    LK_TILE(mr, 0, 1, g->acs)
+#define LK_TILE_DW_1(mr)  LK_TILE_1(mr, 0, 1, g->acs)
 
 static void tile_fwd(size_t mr, int nv, const struct product *g, const float *a, size_t m, size_t n)
 {
     switch (mr) {
         LK_HEIGHTS(LK_TILE_FWD)
+        LK_HEIGHTS_1(LK_TILE_FWD_1)
     }
 }
 
@@ -181,6 +223,7 @@ static void tile_dx(size_t mr, int nv, const struct product *g, const float *a, 
 {
     switch (mr) {
         LK_HEIGHTS(LK_TILE_DX)
+        LK_HEIGHTS_1(LK_TILE_DX_1)
     }
 }
 
@@ -188,7 +231,16 @@ static void tile_dw(size_t mr, int nv, const struct product *g, const float *a, 
 {
     switch (mr) {
         LK_HEIGHTS_DW(LK_TILE_DW)
+        LK_HEIGHTS_DW_1(LK_TILE_DW_1)
     }
+}
+
+/* Number of tiles for M rows with nv vectors. */
+LK_INLINE size_t tiles_of(size_t M, int nv)
+{
+    const size_t most = nv == NV ? LK_MR : LK_MR_1;
+
+    return (M + most - 1) / most;
 }
 
 /* Length of the next k block: equal parts of at most `most`, whole panels. */
@@ -199,27 +251,46 @@ LK_INLINE size_t block_of(size_t K, size_t most)
     return parts > 1 ? ((K + parts - 1) / parts + P - 1) / P * P : K;
 }
 
+/* Tile t of `tiles` asks for its part of the weights of the strip at column n, the next one. */
+LK_INLINE void prefetch_strip(const struct product *g, size_t n, size_t t, size_t tiles)
+{
+    const size_t end = g->N < n + NR ? g->N : n + NR;
+
+    for (; n < end; n += P) {
+        const float *b = g->b + n / P * g->ldb;
+
+        for (size_t k = g->K * t / tiles; k < g->K * (t + 1) / tiles; k++)
+            __builtin_prefetch(b + k * P);
+    }
+}
+
 /*
  * All tiles of forward or data gradient, LK_KB of K at a time: that part of the left operand stays in L2, a strip of NR
- * columns of the weights in L1 while the rows pass by. The chains go on through C; the epilogue belongs to the last
- * part.
+ * columns of the weights in L1 while the rows pass by, the next strip on its way. The chains go on through C; the
+ * epilogue belongs to the last part.
  */
 LK_INLINE void all_tiles(const struct product *whole,
                          void (*one)(size_t, int, const struct product *, const float *, size_t, size_t))
 {
-    const size_t tiles = (whole->M + LK_MR - 1) / LK_MR, kb = block_of(whole->K, LK_KB);
+    const size_t kb = block_of(whole->K, LK_KB);
     struct product g = *whole;
     size_t left = whole->K;
 
+    set_rows(&g);
     do {
         g.K = left < kb ? left : kb;
         left -= g.K;
         g.act = left ? LK_ACT_NONE : whole->act;
-        for (size_t n = 0; n < g.N; n += NR)
+        for (size_t n = 0; n < g.N; n += NR) {
+            const int nv = vectors_at(g.N, n);
+            const size_t tiles = tiles_of(g.M, nv);
+
             for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
                 mr = (g.M - m + tiles - t - 1) / (tiles - t);
-                one(mr, vectors_at(g.N, n), &g, g.a + m * P, m, n);
+                prefetch_strip(&g, n + NR, t, tiles);
+                one(mr, nv, &g, g.a + m * P, m, n);
             }
+        }
         g.a += g.K / P * g.lda;
         g.b += g.K * P;
         g.bias = NULL;
@@ -233,7 +304,10 @@ static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, c
     const struct product g = {.M = M,
                               .N = N,
                               .K = K,
+                              .parts = 1,
                               .run = P,
+                              .crs = P,
+                              .acs = 1,
                               .lda = lda,
                               .ldb = K * P,
                               .ldc = ldy,
@@ -254,7 +328,10 @@ static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, co
     const struct product g = {.M = M,
                               .N = N,
                               .K = K,
+                              .parts = 1,
                               .run = P,
+                              .crs = P,
+                              .acs = 1,
                               .lda = ldd,
                               .ldb = K * P,
                               .ldc = lddx,
@@ -268,65 +345,85 @@ static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, co
     all_tiles(&g, tile_dx);
 }
 
-/* Column sums of nv vectors over K rows, continued from db. */
-LK_INLINE void column_sums(const int nv, size_t K, const float *d, size_t ldd, float *db, int first)
+/* Column sums of nv vectors over the K rows of all parts, continued from db. */
+LK_INLINE void column_sums(const int nv, const struct product *g, const float *d, float *db, int first)
 {
     vf acc[8];
 
     LK_UNROLL for (int j = 0; j < nv; j++) acc[j] = first ? v_zero() : v_load(db + (size_t)j * VL);
-    for (size_t k = 0; k < K; k++) {
-        LK_UNROLL for (int j = 0; j < nv; j++) acc[j] = v_add(acc[j], v_load(d + k * P + vector_at(j, ldd)));
-    }
+    for (size_t part = 0; part < g->parts; part++, d += g->b_part)
+        for (size_t k = 0; k < g->K; k++) {
+            LK_UNROLL for (int j = 0; j < nv; j++) acc[j] = v_add(acc[j], v_load(d + k * P + vector_at(j, g->ldb)));
+        }
     LK_UNROLL for (int j = 0; j < nv; j++) v_store(db + (size_t)j * VL, v_add(acc[j], v_zero()));
 }
 
-static void bias_gradient(size_t N, size_t K, const float *D, size_t ldd, float *db, int first)
+/* The right operand's sums over all parts, as many panels at once as keep the adders busy. */
+static void bias_gradient(const struct product *g, float *db, int first)
 {
-    const size_t panels = lk_panels(N);
+    const size_t panels = lk_panels(g->N);
     size_t p = 0;
 
     for (; p + 8 / VPP <= panels; p += 8 / VPP)
-        column_sums(8, K, D + p * ldd, ldd, db + p * P, first);
+        column_sums(8, g, g->b + p * g->ldb, db + p * P, first);
+    for (; p + 4 / VPP <= panels; p += 4 / VPP)
+        column_sums(4, g, g->b + p * g->ldb, db + p * P, first);
     for (; p < panels; p++)
-        column_sums(VPP, K, D + p * ldd, ldd, db + p * P, first);
-    for (size_t n = N; n < panels * P; n++)
+        column_sums(VPP, g, g->b + p * g->ldb, db + p * P, first);
+    for (size_t n = g->N; n < panels * P; n++)
         db[n] = 0.0f;
+}
+
+/* All tiles of a weight gradient: rows are the columns of the left panels, lda apart, and K is one run. */
+static void dw_tiles(const struct product *g)
+{
+    for (size_t n = 0; n < g->N; n += NR)
+        for (size_t m = 0; m < g->M; m += P) {
+            const int nv = vectors_at(g->N, n);
+            const size_t rows = g->M - m < P ? g->M - m : P, most = nv == NV ? LK_MR_DW : LK_MR_DW_1;
+            const size_t tiles = (rows + most - 1) / most;
+
+            for (size_t t = 0, i = 0; t < tiles; t++) {
+                size_t mr = (rows - i + tiles - t - 1) / (tiles - t);
+
+                tile_dw(mr, nv, g, g->a + m / P * g->lda + i, m + i, n);
+                i += mr;
+            }
+        }
 }
 
 static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd, float *G,
                     size_t ldg, float *db, int first)
 {
-    size_t k = 0;
+    struct product g = {.M = M,
+                        .N = N,
+                        .K = K,
+                        .parts = 1,
+                        .crs = P,
+                        .acs = P,
+                        .lda = ldx,
+                        .ahead = ldx,
+                        .ldb = ldd,
+                        .ldc = ldg,
+                        .a = X,
+                        .b = D,
+                        .c = G,
+                        .y = G,
+                        .ldy = ldg,
+                        .from_c = !first};
+    size_t left = K;
 
-    do {
-        const size_t kb = K - k < LK_KB_DW ? K - k : LK_KB_DW;
-        struct product g = {.M = M,
-                            .N = N,
-                            .K = kb,
-                            .run = kb,
-                            .ldb = ldd,
-                            .ldc = ldg,
-                            .b = D + k * P,
-                            .c = G,
-                            .y = G,
-                            .ldy = ldg,
-                            .from_c = !first || k > 0};
-
-        for (size_t n = 0; n < N; n += NR)
-            for (size_t m = 0; m < M; m += P) {
-                const size_t rows = M - m < P ? M - m : P, tiles = (rows + LK_MR_DW - 1) / LK_MR_DW;
-
-                for (size_t t = 0, i = 0; t < tiles; t++) {
-                    size_t mr = (rows - i + tiles - t - 1) / (tiles - t);
-
-                    tile_dw(mr, vectors_at(N, n), &g, X + m / P * ldx + k * P + i, m + i, n);
-                    i += mr;
-                }
-            }
-        k += kb;
-    } while (k < K);
     if (db)
-        bias_gradient(N, K, D, ldd, db, first);
+        bias_gradient(&g, db, first);
+    set_rows(&g);
+    do {
+        g.K = g.run = left < LK_KB_DW ? left : LK_KB_DW;
+        dw_tiles(&g);
+        left -= g.K;
+        g.a += g.K * P;
+        g.b += g.K * P;
+        g.from_c = 1;
+    } while (left);
 }
 
 static void transpose(size_t M, size_t N, const float *W, size_t ldw, float *WT, size_t ldwt)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Kernels that look at whole rows of panels: softmax, cross entropy, gather. Sums and maxima run over 16 lanes. */
+ * Kernels that look at whole rows of panels: softmax and its logarithm, cross entropy. Sums and maxima run over 16 lanes. */
 #ifndef LK_SIMD_ROWS_H
 #define LK_SIMD_ROWS_H
 
@@ -95,6 +95,72 @@ static void softmax_bwd(size_t M, size_t N, const float *Pr, size_t ldp, const f
     }
 }
 
+/* The sum of exp(z - max). */
+static inline float row_exp_sum(size_t N, const float *z, size_t ldz, float max)
+{
+    vrow sum;
+
+    for (int j = 0; j < VPP; j++)
+        sum.v[j] = v_zero();
+    for (size_t p = 0; p < lk_panels(N); p++)
+        for (int j = 0; j < VPP; j++) {
+            const size_t n = row_width(N, p), first = (size_t)j * VL, rest = n > first ? n - first : 0;
+            vf x = v_exp(v_sub(row_part(z + p * ldz, j, n, v_zero()), v_set1(max)));
+
+            sum.v[j] = v_add(sum.v[j], rest < VL ? v_keep(x, rest, v_zero()) : x);
+        }
+    return vrow_sum(sum);
+}
+
+/* Groups of rows, so that their logarithms fill a vector. */
+static void log_softmax_fwd(size_t M, size_t N, const float *Z, size_t ldz, float *Y, size_t ldy)
+{
+    for (size_t m = 0; m < M; m += VL) {
+        const size_t rows = M - m < VL ? M - m : VL;
+        float max[VL], sum[VL];
+
+        for (size_t i = 0; i < rows; i++) {
+            max[i] = row_max(N, Z + (m + i) * LK_PANEL, ldz);
+            sum[i] = row_exp_sum(N, Z + (m + i) * LK_PANEL, ldz, max[i]);
+        }
+        v_store_n(sum, v_log(v_load_n(sum, rows)), rows);
+        for (size_t p = 0; p < lk_panels(N); p++)
+            for (size_t i = 0; i < rows; i++)
+                for (int j = 0; j < VPP; j++) {
+                    const size_t at = (m + i) * LK_PANEL + (size_t)j * VL, first = (size_t)j * VL;
+                    const size_t n = row_width(N, p), rest = n > first ? n - first : 0;
+                    vf z = row_part(Z + p * ldz + (m + i) * LK_PANEL, j, n, v_zero());
+                    vf y = v_sub(v_sub(z, v_set1(max[i])), v_set1(sum[i]));
+
+                    v_store(Y + p * ldy + at, rest < VL ? v_keep(y, rest, v_zero()) : y);
+                }
+    }
+}
+
+static void log_softmax_bwd(size_t M, size_t N, const float *Y, size_t ldy, const float *D, size_t ldd, float *DZ,
+                            size_t lddz)
+{
+    for (size_t m = 0; m < M; m++, Y += LK_PANEL, D += LK_PANEL, DZ += LK_PANEL) {
+        vrow sum;
+        vf s;
+
+        for (int j = 0; j < VPP; j++)
+            sum.v[j] = v_zero();
+        for (size_t p = 0; p < lk_panels(N); p++)
+            for (int j = 0; j < VPP; j++)
+                sum.v[j] = v_add(sum.v[j], row_part(D + p * ldd, j, row_width(N, p), v_zero()));
+        s = v_set1(vrow_sum(sum));
+        for (size_t p = 0; p < lk_panels(N); p++)
+            for (int j = 0; j < VPP; j++) {
+                const size_t first = (size_t)j * VL, n = row_width(N, p), rest = n > first ? n - first : 0;
+                vf e = v_exp(row_part(Y + p * ldy, j, n, v_zero()));
+                vf x = v_fnma(e, s, row_part(D + p * ldd, j, n, v_zero()));
+
+                v_store(DZ + p * lddz + first, rest < VL ? v_keep(x, rest, v_zero()) : x);
+            }
+    }
+}
+
 /* Is label t the first maximum of the row? */
 static inline int first_max(size_t t, const float *z, size_t ldz, float max)
 {
@@ -154,45 +220,6 @@ static void softmax_xent(size_t M, size_t N, const float *Z, size_t ldz, const u
 
             v_store_n(loss + m + i, v_sub(v_log(v_load_n(sum + i, n)), v_load_n(below + i, n)), n);
         }
-    }
-}
-
-/* The last, partial panel of a gathered row: n bytes, the pad +0. */
-static inline void gather_tail(const uint8_t *from, size_t n, vf scale, float *to)
-{
-    uint8_t bytes[LK_PANEL] = {0};
-
-    memcpy(bytes, from, n);
-    for (int j = 0; j < VPP; j++) {
-        const size_t first = (size_t)j * VL, rest = n > first ? n - first : 0;
-        vf x = v_mul(v_from_u8(bytes + first), scale);
-
-        v_store(to + first, rest < VL ? v_keep(x, rest, v_zero()) : x);
-    }
-}
-
-/* Groups of rows, so that stores run along a panel while the bytes of the group stay in L1. */
-static void gather_u8(size_t M, size_t K, const uint8_t *src, size_t lds, const uint32_t *index, float scale, float *X,
-                      size_t ldx)
-{
-    enum { GROUP = 8 };
-    const vf k = v_set1(scale);
-
-    for (size_t m = 0; m < M; m += GROUP) {
-        const size_t rows = M - m < GROUP ? M - m : GROUP;
-
-        for (size_t c = 0; c < K; c += LK_PANEL)
-            for (size_t i = 0; i < rows; i++) {
-                const uint8_t *from = src + index[m + i] * lds + c;
-                float *to = X + c / LK_PANEL * ldx + (m + i) * LK_PANEL;
-
-                if (K - c < LK_PANEL) {
-                    gather_tail(from, K - c, k, to);
-                    continue;
-                }
-                for (int j = 0; j < VPP; j++)
-                    v_store(to + j * VL, v_mul(v_from_u8(from + j * VL), k));
-            }
     }
 }
 

@@ -30,7 +30,8 @@ static void forward(const struct ls_node *n, const struct ls_context *c)
     if (s->bytes) {
         const uint32_t *index = s->index + c->batch_row;
 
-        c->k->gather_u8(c->rows, n->features, s->bytes, n->features, index, 1.0f / 255.0f, ls_rows(c, n->y), n->y.ld);
+        c->k->gather_u8(c->rows, n->features, 1, s->bytes, n->features, index, 1.0f / 255.0f,
+                        (struct lk_view){ls_rows(c, n->y), n->y.ld, 1});
         for (size_t m = 0; m < c->rows; m++)
             c->label[c->row + m] = s->label[index[m]];
         return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Checker cases of the kernels over whole rows: softmax, its gradient, cross entropy. */
+ * Checker cases of the kernels over whole rows (softmax and its logarithm, their gradients, cross entropy) and of the
+ * losses of samples. */
 #include "kc.h"
 
 enum { P = LK_PANEL };
@@ -29,12 +30,15 @@ static void softmax_setup(struct kc *c)
     kc_shape(c, "M=%zu N=%zu ldz=%zu ldp=%zu", c->M, c->N, ldz, ldp);
 }
 
-static void softmax_call(const struct lk_kernels *k, struct kc *c)
-{
-    k->softmax_fwd(c->M, c->N, kc_p(c, 0), kc_ld(c, 0), kc_p(c, 1), kc_ld(c, 1));
-}
+#define SOFTMAX(kernel)                                                                                                \
+    static void call_##kernel(const struct lk_kernels *k, struct kc *c)                                                \
+    {                                                                                                                  \
+        k->kernel(c->M, c->N, kc_p(c, 0), kc_ld(c, 0), kc_p(c, 1), kc_ld(c, 1));                                       \
+    }                                                                                                                  \
+    const struct kc_case kc_case_##kernel = {softmax_setup, call_##kernel};
 
-const struct kc_case kc_case_softmax_fwd = {softmax_setup, softmax_call};
+SOFTMAX(softmax_fwd)
+SOFTMAX(log_softmax_fwd)
 
 static void softmax_bwd_setup(struct kc *c)
 {
@@ -52,12 +56,15 @@ static void softmax_bwd_setup(struct kc *c)
     kc_shape(c, "M=%zu N=%zu ldp=%zu ldd=%zu lddz=%zu", c->M, c->N, ldp, ldd, lddz);
 }
 
-static void softmax_bwd_call(const struct lk_kernels *k, struct kc *c)
-{
-    k->softmax_bwd(c->M, c->N, kc_p(c, 0), kc_ld(c, 0), kc_p(c, 1), kc_ld(c, 1), kc_p(c, 2), kc_ld(c, 2));
-}
+#define SOFTMAX_BWD(kernel)                                                                                            \
+    static void call_##kernel(const struct lk_kernels *k, struct kc *c)                                                \
+    {                                                                                                                  \
+        k->kernel(c->M, c->N, kc_p(c, 0), kc_ld(c, 0), kc_p(c, 1), kc_ld(c, 1), kc_p(c, 2), kc_ld(c, 2));              \
+    }                                                                                                                  \
+    const struct kc_case kc_case_##kernel = {softmax_bwd_setup, call_##kernel};
 
-const struct kc_case kc_case_softmax_bwd = {softmax_bwd_setup, softmax_bwd_call};
+SOFTMAX_BWD(softmax_bwd)
+SOFTMAX_BWD(log_softmax_bwd)
 
 enum { XENT_Z, XENT_LABEL, XENT_D, XENT_LOSS, XENT_HIT };
 
@@ -112,3 +119,58 @@ static void xent_call(const struct lk_kernels *k, struct kc *c)
 }
 
 const struct kc_case kc_case_softmax_xent = {xent_setup, xent_call};
+
+/* One of the two inputs; without positions the samples are still a row apart. */
+static void declare_samples(struct kc *c, const char *name)
+{
+    const size_t pitch = (c->L ? c->L : 1) + (kc_below(c, 2) ? 0 : kc_below(c, 6)), halo = kc_below(c, 3);
+
+    kc_samples(c, KC_IN, name, c->B, c->C, c->L, pitch, halo,
+               kc_ld_of(c, kc_sample_rows(c->B, c->L, pitch, 2 * halo) * P));
+}
+
+static void samples_setup(struct kc *c)
+{
+    c->B = kc_dim(c, 24);
+    c->C = kc_dim(c, 80);
+    c->L = kc_below(c, 3) ? kc_dim(c, 24) : 1;
+    c->scale = kc_below(c, 4) ? 1.0f / (float)(1 + kc_below(c, 512)) : kc_float(c);
+    declare_samples(c, "x");
+    declare_samples(c, "t");
+    kc_vector(c, KC_OUT, "loss", c->B);
+    kc_shape(c, "B=%zu C=%zu L=%zu ldx=%zu pitch=%zu ldt=%zu pitch=%zu alpha=%a", c->B, c->C, c->L, kc_ld(c, 0),
+             kc_cview(c, 0).pitch, kc_ld(c, 1), kc_cview(c, 1).pitch, (double)c->scale);
+}
+
+static void make_probabilities(struct kc *c, int b)
+{
+    const struct kc_buf *buf = &c->buf[b];
+    float *p = (float *)kc_contents(c, b) + buf->before * P;
+
+    for (size_t m = 0; m < c->B; m++)
+        for (size_t n = 0; n < c->C; n++)
+            for (size_t l = 0; l < c->L; l++)
+                kc_probability(p, n / P * buf->ld + (m * buf->pitch + l) * P + n % P);
+}
+
+/* The prediction is a probability in three of four cases; half of these targets are, too. */
+static void bce_setup(struct kc *c)
+{
+    samples_setup(c);
+    if (!kc_below(c, 4))
+        return;
+    make_probabilities(c, 0);
+    if (kc_below(c, 2))
+        make_probabilities(c, 1);
+}
+
+#define LOSS(kernel, setup)                                                                                            \
+    static void call_##kernel(const struct lk_kernels *k, struct kc *c)                                                \
+    {                                                                                                                  \
+        k->kernel(c->B, c->C, c->L, c->scale, kc_cview(c, 0), kc_cview(c, 1), kc_p(c, 2));                             \
+    }                                                                                                                  \
+    const struct kc_case kc_case_##kernel = {setup, call_##kernel};
+
+LOSS(mse_fwd, samples_setup)
+LOSS(bce_fwd, bce_setup)
+LOSS(bce_logits_fwd, samples_setup)

@@ -63,6 +63,17 @@ static inline __m512i emulate_cvtepu8_epi32(__m128i a)
     return simde__m512i_from_private(x);
 }
 
+static inline __m128i emulate_cvtepi32_epi8(__m512i a)
+{
+    uint32_t word[16];
+    uint8_t byte[16];
+
+    simde_mm512_storeu_si512(word, a);
+    for (int i = 0; i < 16; i++)
+        byte[i] = (uint8_t)word[i];
+    return _mm_loadu_si128((const __m128i *)(const void *)byte);
+}
+
 static inline __m256 emulate_extractf32x8_ps(__m512 a, int half)
 {
     return simde__m512_to_private(a).m256[half];
@@ -75,6 +86,7 @@ static inline __m256 emulate_extractf32x8_ps(__m512 a, int half)
 #define _mm512_srai_epi32(a, n)        emulate_srai_epi32(a, n)
 #define _mm512_cvtepi32_ps(a)          emulate_cvtepi32_ps(a)
 #define _mm512_cvtepu8_epi32(a)        emulate_cvtepu8_epi32(a)
+#define _mm512_cvtepi32_epi8(a)        emulate_cvtepi32_epi8(a)
 #define _mm512_extractf32x8_ps(a, i)   emulate_extractf32x8_ps(a, i)
 
 /* The FMA probe ties its chains to registers by empty asm statements; 512 bits have no register here. */

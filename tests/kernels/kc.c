@@ -133,8 +133,13 @@ static void call(struct kc *c, enum lk_slot slot, const struct lk_kernels *k)
 
 static void fail_at(struct kc *c, const struct kc_buf *b, size_t block, size_t i, const char *text)
 {
-    if (b->columns != KC_PLAIN)
-        kc_fail(c, "%s[%zu][%zu]: %s", b->name, i / LK_PANEL, block * LK_PANEL + i % LK_PANEL, text);
+    const size_t column = block * LK_PANEL + i % LK_PANEL;
+
+    if (b->samples > 1 || b->before + b->after)
+        kc_fail(c, "%s[%zu][%zu][%td]: %s", b->name, kc_place_of(b, i).sample, column, kc_place_of(b, i).position,
+                text);
+    else if (b->columns != KC_PLAIN)
+        kc_fail(c, "%s[%zu][%zu]: %s", b->name, i / LK_PANEL, column, text);
     else if (b->blocks > 1)
         kc_fail(c, "%s[%zu][%zu]: %s", b->name, block, i, text);
     else
@@ -183,13 +188,18 @@ static void check_element(struct kc *c, const struct kc_buf *b, size_t block, si
         fail_value(c, b, block, i, word_at(b, want, at), got);
 }
 
-static void check_output(struct kc *c, const struct kc_buf *b, const unsigned char *want)
+/* init: contents of this memory before the call. */
+static void check_output(struct kc *c, const struct kc_buf *b, const unsigned char *init, const unsigned char *want)
 {
     for (size_t block = 0; b->len && block < b->blocks; block++) {
-        for (size_t i = 0; i < b->len; i++)
-            check_element(c, b, block, i, want);
+        for (size_t i = 0; i < b->len; i++) {
+            if (!kc_is_halo(b, i))
+                check_element(c, b, block, i, want);
+            else if (word_at(b, b->p, block * b->ld + i) != word_at(b, init, block * b->ld + i))
+                fail_at(c, b, block, i, "halo written");
+        }
         for (size_t i = b->len; block + 1 < b->blocks && i < b->ld; i++)
-            if (word_at(b, b->p, block * b->ld + i) != word_at(b, b->init, block * b->ld + i))
+            if (word_at(b, b->p, block * b->ld + i) != word_at(b, init, block * b->ld + i))
                 kc_fail(c, "%s: written between block %zu and the next, %zu past its end", b->name, block, i - b->len);
     }
 }
@@ -229,7 +239,7 @@ static void check_all(struct kc *c, int replaced, bool expected)
         if (i != replaced)
             check_slack(c, i);
         if (b->role != KC_IN)
-            check_output(c, b, expected ? b->want : NULL);
+            check_output(c, b, i == replaced ? c->buf[b->alias].init : b->init, expected ? b->want : NULL);
         else if (replaced < 0 || i != c->buf[replaced].alias)
             check_input(c, b);
     }

@@ -71,7 +71,8 @@ static float special(struct kc *c)
     static const uint32_t bits[] = {
         0x7fc00000, 0xffc12345, 0x7f812345, 0x7f800000, 0xff800000, 0x00000001, 0x807fffff,
         0x00400000, 0x00800000, 0x80800000, 0x7f7fffff, 0xff7fffff, 0x00000000, 0x80000000,
-        0x3f800000, 0xbf800000, 0x42b17218, 0xc2aeac50, 0x00800001, 0x3f7fffff,
+        0x3f800000, 0xbf800000, 0x42b17218, 0xc2aeac50, 0x00800001, 0x3f7fffff, 0x3f600000,
+        0xbf600000, 0x41540000, 0xc1540000, 0x4120a3d7, 0xc120a3d7, 0x42b00000, 0xc2b00000,
     };
     return from_bits(bits[kc_below(c, sizeof bits / sizeof *bits)] +
                      (kc_below(c, 2) ? 0 : (uint32_t)kc_below(c, 5) - 2));
@@ -137,6 +138,13 @@ float kc_float(struct kc *c)
     return draw(c, &r);
 }
 
+void kc_probability(float *p, size_t i)
+{
+    const float x = p[i] < 0.0f ? -p[i] : p[i];
+
+    p[i] = x > 1.0f ? 1.0f / x : x;
+}
+
 /* Pad columns of inputs: what must not be used. Infinities too, for a maximum ignores NaN. */
 static uint32_t garbage(struct kc *c)
 {
@@ -160,6 +168,37 @@ bool kc_is_pad(const struct kc_buf *b, size_t block, size_t i)
     return b->columns != KC_PLAIN && block * LK_PANEL + i % LK_PANEL >= b->columns;
 }
 
+struct kc_place kc_place_of(const struct kc_buf *b, size_t i)
+{
+    const ptrdiff_t row = (ptrdiff_t)(i / LK_PANEL) - (ptrdiff_t)b->before;
+    size_t sample = row < 0 || b->samples < 2 ? 0 : (size_t)row / b->pitch;
+    ptrdiff_t position;
+
+    sample = sample < b->samples ? sample : b->samples - 1;
+    position = row - (ptrdiff_t)(sample * b->pitch);
+    if (sample + 1 < b->samples && position >= (ptrdiff_t)(b->length + b->after)) /* nearer to the next one */
+        return (struct kc_place){sample + 1, position - (ptrdiff_t)b->pitch};
+    return (struct kc_place){sample, position};
+}
+
+bool kc_is_halo(const struct kc_buf *b, size_t i)
+{
+    ptrdiff_t position;
+
+    if (b->columns == KC_PLAIN)
+        return false;
+    position = kc_place_of(b, i).position;
+    return position < 0 || position >= (ptrdiff_t)b->length;
+}
+
+/* Halo rows that the kernel may read. */
+static bool is_zero_row(const struct kc_buf *b, size_t i)
+{
+    const ptrdiff_t position = kc_place_of(b, i).position;
+
+    return position >= -(ptrdiff_t)b->before && position < (ptrdiff_t)(b->length + b->after);
+}
+
 static void fill_words(struct kc *c, struct kc_buf *b)
 {
     struct range r = draw_range(c);
@@ -169,10 +208,14 @@ static void fill_words(struct kc *c, struct kc_buf *b)
         for (size_t i = 0; i < b->len; i++) {
             float x;
 
+            if (kc_is_halo(b, i) && (b->role == KC_OUT || !is_zero_row(b, i)))
+                continue;
             if (b->role == KC_OUT)
                 word[i] = KC_CANARY;
             else if (kc_is_pad(b, block, i))
                 word[i] = garbage(c);
+            else if (kc_is_halo(b, i))
+                word[i] = 0;
             else if (b->type == KC_U32)
                 word[i] = (uint32_t)kc_random(c);
             else {
@@ -214,6 +257,7 @@ static struct kc_buf *declare(struct kc *c, enum kc_role role, enum kc_type type
     b->blocks = 1;
     b->columns = KC_PLAIN;
     b->len = b->ld = 0;
+    b->samples = b->length = b->pitch = b->before = b->after = 0;
     return b;
 }
 
@@ -228,13 +272,39 @@ static void finish(struct kc *c, struct kc_buf *b)
 
 void kc_panels(struct kc *c, enum kc_role role, const char *name, size_t rows, size_t columns, size_t ld)
 {
+    kc_samples_halo(c, role, name, 1, columns, rows, rows, 0, 0, ld);
+}
+
+size_t kc_sample_rows(size_t B, size_t L, size_t pitch, size_t halo)
+{
+    return B ? (B - 1) * pitch + L + halo : 0;
+}
+
+void kc_samples_halo(struct kc *c, enum kc_role role, const char *name, size_t B, size_t C, size_t L, size_t pitch,
+                     size_t before, size_t after, size_t ld)
+{
     struct kc_buf *b = declare(c, role, KC_F32, name);
 
-    b->blocks = lk_panels(columns);
-    b->len = rows * LK_PANEL;
+    b->blocks = lk_panels(C);
+    b->len = kc_sample_rows(B, L, pitch, before + after) * LK_PANEL;
     b->ld = ld;
-    b->columns = columns;
+    b->columns = C;
+    b->samples = B;
+    b->length = L;
+    b->pitch = pitch;
+    b->before = before;
+    b->after = after;
+    if (pitch < L || (ld < b->len && b->blocks > 1)) {
+        fprintf(stderr, "kc: samples of %s overlap (%s)\n", name, c->shape);
+        exit(2);
+    }
     finish(c, b);
+}
+
+void kc_samples(struct kc *c, enum kc_role role, const char *name, size_t B, size_t C, size_t L, size_t pitch,
+                size_t halo, size_t ld)
+{
+    kc_samples_halo(c, role, name, B, C, L, pitch, halo, halo, ld);
 }
 
 void kc_vector(struct kc *c, enum kc_role role, const char *name, size_t n)
@@ -271,4 +341,19 @@ void kc_absent(struct kc *c)
 void kc_may_equal(struct kc *c, int in)
 {
     c->buf[c->buffers - 1].alias = in;
+}
+
+struct lk_view kc_view(struct kc *c, int b)
+{
+    const struct kc_buf *buf = &c->buf[b];
+    float *p = kc_p(c, b);
+
+    return (struct lk_view){p ? p + buf->before * LK_PANEL : NULL, buf->ld, buf->pitch};
+}
+
+struct lk_cview kc_cview(struct kc *c, int b)
+{
+    const struct lk_view v = kc_view(c, b);
+
+    return (struct lk_cview){v.p, v.ld, v.pitch};
 }

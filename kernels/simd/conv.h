@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Convolutions: the products of simd/gemm.h over overlapping rows, sample by sample. A tap is a part of the chains.
+ * Groups of channels have kernels of their own, for they begin at any lane; depthwise, both operands are vectors.
+ */
+#ifndef LK_SIMD_CONV_H
+#define LK_SIMD_CONV_H
+
+#include "simd/gemm.h"
+
+enum {
+    CONV_DEPTH = 24576 / (4 * NR), /* terms of a chain per pass over the rows: a strip of weights stays in L1 */
+    CONV_ROWS = 8,                 /* chains in registers with groups */
+    MIN_CHAINS = 10                /* chains that keep the FMA units busy: latency x units, and some */
+};
+
+/* A product for each sample: its operands begin a, c, y elements after those of the sample before. */
+struct conv_product {
+    struct product g; /* K: channels of a group */
+    size_t samples, a, c, y;
+    size_t columns; /* of a group */
+};
+
+/* A tile of rows that lie anywhere: strided, or of several samples. */
+#define LK_TILE_ANY(mr) LK_TILE(mr, g->backward, 0, g->acs)
+
+static void tile_any(size_t mr, int nv, const struct product *g, const float *a, size_t m, size_t n)
+{
+    switch (mr) {
+        LK_HEIGHTS(LK_TILE_ANY)
+    }
+}
+
+/* Columns from n on, sample by sample. */
+static void strip_by_sample(const struct conv_product *p, size_t n)
+{
+    const int nv = vectors_at(p->g.N, n);
+    const size_t tiles = tiles_of(p->g.M, nv);
+    struct product g = p->g;
+
+    set_rows(&g);
+    for (size_t b = 0; b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y)
+        for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
+            mr = (g.M - m + tiles - t - 1) / (tiles - t);
+            (g.backward ? tile_dx : tile_fwd)(mr, nv, &g, g.a + m * P, m, n);
+        }
+}
+
+/* Columns from n on, the rows of all samples as one sequence. */
+static void strip_of_rows(const struct conv_product *p, size_t n)
+{
+    const size_t M = p->samples * p->g.M, tiles = (M + LK_MR - 1) / LK_MR;
+    struct product g = p->g;
+
+    for (size_t t = 0, m = 0, b = 0, l = 0, mr; t < tiles; t++, m += mr) {
+        mr = (M - m + tiles - t - 1) / (tiles - t);
+        for (size_t i = 0; i < mr; i++, l++) {
+            if (l == g.M)
+                b++, l = 0;
+            g.a_row[i] = b * p->a + l * g.ars;
+            g.c_row[i] = b * p->c + l * g.crs;
+            g.y_row[i] = b * p->y + l * g.crs;
+        }
+        tile_any(mr, vectors_at(g.N, n), &g, g.a, 0, n);
+    }
+}
+
+/* All rows of all samples: a strip of weights stays in L1 while they pass by. Tiles keep to a sample where that leaves
+ * them chains enough. */
+static void conv_pass(const struct conv_product *p)
+{
+    const size_t chains_of_tile = NV * p->g.M / tiles_of(p->g.M, NV);
+
+    for (size_t n = 0; n < p->g.N; n += NR) {
+        if (p->g.ars == P && chains_of_tile >= MIN_CHAINS)
+            strip_by_sample(p, n);
+        else
+            strip_of_rows(p, n);
+    }
+}
+
+/* Without groups. Chains go on through C from one pass to the next; the epilogue belongs to the last. */
+static void conv_tiles(struct conv_product *p)
+{
+    struct product *g = &p->g;
+    const enum lk_act act = g->act;
+    size_t left, passes, most;
+
+    if (p->a == g->M * g->ars && p->c == g->M * g->crs && p->y == p->c) { /* samples without rows between */
+        g->M *= p->samples;
+        p->samples = 1;
+    }
+    if (g->K == 1 && g->parts && g->b_part == P) { /* one channel: the taps are the run */
+        g->K = g->run = g->parts;
+        g->acs = g->a_part;
+        g->parts = 1;
+    }
+    passes = (g->parts * g->K + CONV_DEPTH - 1) / CONV_DEPTH;
+    most = passes ? (g->parts + passes - 1) / passes : g->parts;
+    left = g->parts;
+    do {
+        g->parts = left < most ? left : most;
+        left -= g->parts;
+        g->act = left ? LK_ACT_NONE : act;
+        conv_pass(p);
+        g->a += (ptrdiff_t)g->parts * g->a_part;
+        g->b += g->parts * g->b_part;
+        g->bias = NULL;
+        g->from_c = 1;
+    } while (left);
+}
+
+/* Columns lo..hi-1 of the vector at column n take x, others keep what is there, those from N on become +0. */
+LK_INLINE void store_columns(float *p, vf x, size_t n, size_t lo, size_t hi, size_t N)
+{
+    const vf old = v_load(p);
+
+    if (hi < n + VL)
+        x = v_keep(x, hi > n ? hi - n : 0, old);
+    if (lo > n)
+        x = v_keep(old, lo - n, x);
+    if (N < n + VL)
+        x = v_keep(x, N > n ? N - n : 0, v_zero());
+    v_store(p, x);
+}
+
+/* What is left of N columns from n on, at most a vector. */
+LK_INLINE size_t rest_at(size_t N, size_t n)
+{
+    return N < n ? 0 : N - n < VL ? N - n : VL;
+}
+
+LK_INLINE vf conv_finish(const struct product *g, vf x, const float *y)
+{
+    if (g->backward)
+        return finish(1, g->act, x, y);
+    x = finish(0, g->act, x, y);
+    return g->act == LK_ACT_SIGMOID ? v_sigmoid(x) : g->act == LK_ACT_TANH ? v_tanh(x) : x;
+}
+
+/* Columns lo..hi-1 are those of a group with channels from q on; depthwise, all columns, each with its channel. */
+struct group {
+    size_t lo, hi, q;
+};
+
+/* The vector at column n of mr rows from m on. */
+LK_INLINE void group_rows(const int mr, const int depthwise, const struct product *g, struct group j, size_t m,
+                          size_t n)
+{
+    const float *a = g->a + m * g->ars, *b = g->b + n / P * g->ldb + n % P;
+    const vf start = g->bias ? v_load_n(g->bias + n, rest_at(g->N, n)) : v_zero();
+    vf acc[CONV_ROWS];
+
+    LK_UNROLL for (int i = 0; i < mr; i++) acc[i] = start;
+    for (size_t part = 0; part < g->parts; part++, a += g->a_part, b += g->b_part)
+        for (size_t k = 0; k < g->K; k++) {
+            const size_t channel = depthwise ? n : j.q + k;
+            const float *x = a + channel / P * g->lda + channel % P;
+            const vf w = v_load(b + k * P);
+
+            LK_UNROLL for (int i = 0; i < mr; i++)
+            {
+                const float *xi = x + (size_t)i * g->ars;
+
+                acc[i] = v_fma(depthwise ? v_load(xi) : v_set1(*xi), w, acc[i]);
+            }
+        }
+    LK_UNROLL for (int i = 0; i < mr; i++)
+    {
+        const size_t row = (m + (size_t)i) * g->crs + n % P;
+
+        store_columns(g->c + n / P * g->ldc + row, conv_finish(g, acc[i], g->y + n / P * g->ldy + row), n, j.lo, j.hi,
+                      g->N);
+    }
+}
+
+/* All rows of the vector at column n. */
+LK_INLINE void group_vector(const int depthwise, const struct product *g, struct group j, size_t n)
+{
+    size_t m = 0;
+
+    for (; m + CONV_ROWS <= g->M; m += CONV_ROWS)
+        group_rows(CONV_ROWS, depthwise, g, j, m, n);
+    for (; m + 4 <= g->M; m += 4)
+        group_rows(4, depthwise, g, j, m, n);
+    for (; m < g->M; m++)
+        group_rows(1, depthwise, g, j, m, n);
+}
+
+/* The end of the vectors of a group: the last one writes the pad of its panel, too. */
+LK_INLINE size_t group_end(struct group j, size_t N)
+{
+    return j.hi < N ? j.hi : lk_panels(N) * P;
+}
+
+static void conv_groups(const struct conv_product *p)
+{
+    const int depthwise = p->g.K == 1 && p->columns == 1;
+    const size_t columns = depthwise ? p->g.N : p->columns;
+    struct product g = p->g;
+
+    for (size_t b = 0; b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y)
+        for (struct group j = {0, columns, 0}; j.lo < g.N; j.lo += columns, j.hi += columns, j.q += g.K)
+            for (size_t n = j.lo / VL * VL; n < group_end(j, g.N); n += VL) {
+                if (depthwise)
+                    group_vector(1, &g, j, n);
+                else
+                    group_vector(0, &g, j, n);
+            }
+}
+
+/* What conv_fwd and each phase of conv_dx share: the epilogue, the output's rows `first`, first + step, ... */
+static void conv_run(struct conv_product *p, size_t groups, const struct lk_epilogue *e, struct lk_view out,
+                     size_t first, size_t step)
+{
+    const struct lk_cview y = e->y.p ? e->y : (struct lk_cview){out.p, out.ld, out.pitch};
+
+    p->columns = p->g.N / groups;
+    p->c = out.pitch * P;
+    p->y = y.pitch * P;
+    p->g.run = P;
+    p->g.acs = 1;
+    p->g.crs = step * P;
+    p->g.c = out.p + first * P;
+    p->g.ldc = out.ld;
+    p->g.y = y.p + first * P;
+    p->g.ldy = y.ld;
+    p->g.bias = e->bias;
+    p->g.act = e->act;
+    p->g.backward = e->y.p != NULL;
+    if (groups == 1)
+        conv_tiles(p);
+    else
+        conv_groups(p);
+}
+
+static void conv_fwd(const struct lk_conv *c, struct lk_cview x, const float *w, const struct lk_epilogue *e,
+                     struct lk_view y)
+{
+    const size_t Cg = c->C / c->groups;
+    struct conv_product p = {.samples = c->B, .a = x.pitch * P};
+
+    if (!c->B || !c->T)
+        return;
+    p.g.M = c->T;
+    p.g.N = c->O;
+    p.g.K = Cg;
+    p.g.ars = c->stride * P;
+    p.g.lda = x.ld;
+    p.g.ldb = c->taps * Cg * P;
+    p.g.parts = c->taps;
+    p.g.a_part = (ptrdiff_t)c->dilation * P;
+    p.g.b_part = Cg * P;
+    p.g.a = x.p - c->padding * P;
+    p.g.b = w;
+    conv_run(&p, c->groups, e, y, 0, 1);
+}
+
+/* Positions l = phase, phase + stride, ... meet the same taps, stride / gcd(stride, dilation) apart, at rows of d that
+ * lie one apart from position to position. */
+static void dx_phase(const struct lk_conv *c, struct lk_cview d, const float *wt, const struct lk_epilogue *e,
+                     struct lk_view dx, size_t phase)
+{
+    const size_t Og = c->O / c->groups;
+    const ptrdiff_t stride = (ptrdiff_t)c->stride, at = (ptrdiff_t)(phase + c->padding), dil = (ptrdiff_t)c->dilation;
+    struct conv_product p = {.samples = c->B, .a = d.pitch * P};
+    size_t k = 0, step = 1;
+
+    while (k < c->taps && (at - (ptrdiff_t)k * dil) % stride)
+        k++;
+    while (step * c->dilation % c->stride)
+        step++;
+    p.g.M = (c->L - phase + c->stride - 1) / c->stride;
+    p.g.N = c->C;
+    p.g.K = Og;
+    p.g.ars = P;
+    p.g.lda = d.ld;
+    p.g.ldb = c->taps * Og * P;
+    p.g.a = d.p;
+    p.g.b = wt;
+    if (k < c->taps) {
+        p.g.parts = (c->taps - k + step - 1) / step;
+        p.g.a_part = -(ptrdiff_t)(step * c->dilation / c->stride) * P;
+        p.g.b_part = step * Og * P;
+        p.g.a += (at - (ptrdiff_t)k * dil) / stride * P;
+        p.g.b += k * Og * P;
+    }
+    conv_run(&p, c->groups, e, dx, phase, c->stride);
+}
+
+static void conv_dx(const struct lk_conv *c, struct lk_cview d, const float *wt, const struct lk_epilogue *e,
+                    struct lk_view dx)
+{
+    for (size_t phase = 0; c->B && phase < c->stride && phase < c->L; phase++)
+        dx_phase(c, d, wt, e, dx, phase);
+}
+
+/* Weight and bias gradient without groups: pieces of about LK_KB_DW positions, so that the strips of a piece stay near. */
+static void dw_pieces(const struct product *whole, float *db)
+{
+    const size_t T = whole->K, together = T && T < LK_KB_DW ? LK_KB_DW / T : 1;
+    struct product g = *whole;
+    size_t b = 0;
+
+    do {
+        size_t t = 0;
+
+        g.parts = whole->parts - b < together ? whole->parts - b : together;
+        do {
+            g.K = g.run = T - t < LK_KB_DW ? T - t : LK_KB_DW;
+            g.a = whole->a + (ptrdiff_t)b * g.a_part + (ptrdiff_t)t * g.acs;
+            g.b = whole->b + b * g.b_part + t * P;
+            if (db)
+                bias_gradient(&g, db, !g.from_c);
+            dw_tiles(&g);
+            g.from_c = 1;
+            t += g.K;
+        } while (t < T);
+        b += g.parts;
+    } while (b < whole->parts);
+}
+
+/* Chains of mr rows of one vector, or depthwise of mr vectors: x[i] is the first element of the left operand. */
+LK_INLINE void group_chains(const int mr, const int depthwise, const struct product *g, const float *const *x,
+                            const float *d, vf *acc)
+{
+    for (size_t b = 0; b < g->parts; b++)
+        for (size_t t = 0; t < g->K; t++) {
+            const ptrdiff_t at = (ptrdiff_t)b * g->a_part + (ptrdiff_t)t * g->acs;
+            const float *row = d + b * g->b_part + t * P;
+            const vf r = v_load(row);
+
+            LK_UNROLL for (int i = 0; i < mr; i++)
+            {
+                if (depthwise)
+                    acc[i] = v_fma(v_load(x[i] + at), v_load(row + vector_at(i, g->ldb)), acc[i]);
+                else
+                    acc[i] = v_fma(v_set1(x[i][at]), r, acc[i]);
+            }
+        }
+}
+
+/* Gradients of mr rows from m on of the vector at column n; depthwise, of mr vectors. */
+LK_INLINE void dw_group_rows(const int mr, const int depthwise, const struct product *g, struct group j, size_t m,
+                             size_t n)
+{
+    float *c = g->c + n / P * g->ldc + m * P + n % P;
+    const float *x[CONV_ROWS];
+    vf acc[CONV_ROWS];
+
+    LK_UNROLL for (int i = 0; i < mr; i++)
+    {
+        const size_t channel = j.q + (depthwise ? n + (size_t)i * VL : m + (size_t)i);
+
+        x[i] = g->a + channel / P * g->lda + channel % P;
+        acc[i] = g->from_c ? v_load(c + (depthwise ? vector_at(i, g->ldc) : (size_t)i * P)) : v_zero();
+    }
+    group_chains(mr, depthwise, g, x, g->b + n / P * g->ldb + n % P, acc);
+    LK_UNROLL for (int i = 0; i < mr; i++)
+        store_columns(c + (depthwise ? vector_at(i, g->ldc) : (size_t)i * P), v_add(acc[i], v_zero()),
+                      depthwise ? n + (size_t)i * VL : n, j.lo, j.hi, g->N);
+}
+
+static void dw_groups(const struct product *g, struct group j)
+{
+    for (size_t n = j.lo / VL * VL; n < group_end(j, g->N); n += VL) {
+        size_t m = 0;
+
+        for (; m + CONV_ROWS <= g->M; m += CONV_ROWS)
+            dw_group_rows(CONV_ROWS, 0, g, j, m, n);
+        for (; m + 4 <= g->M; m += 4)
+            dw_group_rows(4, 0, g, j, m, n);
+        for (; m < g->M; m++)
+            dw_group_rows(1, 0, g, j, m, n);
+    }
+}
+
+static void dw_depthwise(const struct product *g, struct group all)
+{
+    const size_t end = lk_panels(g->N) * P;
+    size_t n = 0;
+
+    for (; g->M && n + CONV_ROWS * VL <= end; n += CONV_ROWS * VL)
+        dw_group_rows(CONV_ROWS, 1, g, all, 0, n);
+    for (; g->M && n + 4 * VL <= end; n += 4 * VL)
+        dw_group_rows(4, 1, g, all, 0, n);
+    for (; g->M && n < end; n += P)
+        dw_group_rows(VPP, 1, g, all, 0, n);
+}
+
+/* Groups that columns o0..o0+N-1 belong to, from c0 on: j counts columns from o0. */
+static void dw_all_groups(const struct lk_conv *c, const struct product *g, size_t c0, size_t o0)
+{
+    const size_t Cg = c->C / c->groups, Og = c->O / c->groups;
+
+    if (Cg == 1 && Og == 1) {
+        dw_depthwise(g, (struct group){0, g->N, o0});
+        return;
+    }
+    for (size_t o = o0; o < o0 + g->N;) {
+        const size_t next = (o / Og + 1) * Og, end = next < o0 + g->N ? next : o0 + g->N;
+
+        dw_groups(g, (struct group){o - o0, end - o0, o / Og * Cg + c0});
+        o = end;
+    }
+}
+
+static void conv_dw(const struct lk_conv *c, size_t k, size_t c0, size_t M, size_t o0, size_t N, struct lk_cview x,
+                    struct lk_cview d, float *G, size_t ldg, float *db, int first)
+{
+    struct product g = {.M = M,
+                        .N = N,
+                        .parts = c->B,
+                        .K = c->T,
+                        .run = c->T,
+                        .acs = (ptrdiff_t)c->stride * P,
+                        .a_part = (ptrdiff_t)x.pitch * P,
+                        .b_part = d.pitch * P,
+                        .crs = P,
+                        .lda = x.ld,
+                        .ldb = d.ld,
+                        .ldc = ldg,
+                        .a = x.p + ((ptrdiff_t)(k * c->dilation) - (ptrdiff_t)c->padding) * P,
+                        .b = d.p + o0 / P * d.ld,
+                        .c = G,
+                        .y = G,
+                        .ldy = ldg,
+                        .from_c = !first};
+
+    set_rows(&g);
+    if (c->groups == 1) {
+        g.a += c0 / P * x.ld;
+        dw_pieces(&g, db);
+        return;
+    }
+    dw_all_groups(c, &g, c0, o0);
+    if (db)
+        bias_gradient(&g, db, first);
+}
+
+#endif

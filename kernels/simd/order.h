@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT
+ * Kernels that move values between orders, and those over the elements of a sample: gather, flatten, dropout, sum,
+ * expand. */
+#ifndef LK_SIMD_ORDER_H
+#define LK_SIMD_ORDER_H
+
+#include "simd/pool.h"
+
+/* The last, partial panel of a gathered row: n bytes, the pad +0. */
+static inline void gather_tail(const uint8_t *from, size_t n, vf scale, float *to)
+{
+    const struct row_mask keep = row_mask(n);
+    uint8_t bytes[LK_PANEL] = {0};
+
+    memcpy(bytes, from, n);
+    for (int j = 0; j < VPP; j++)
+        v_store(to + j * VL, v_and(keep.m[j], v_mul(v_from_u8(bytes + j * VL), scale)));
+}
+
+/* Ask for the bytes [c, c + 64) of n rows: they lie anywhere in memory. */
+static inline void prefetch_rows(size_t n, const uint8_t *src, size_t lds, const uint32_t *index, size_t c)
+{
+    for (size_t i = 0; i < n; i++)
+        __builtin_prefetch(src + index[i] * lds + c);
+}
+
+/* L = 1. Groups of rows, so that stores run along a panel while the bytes of the group stay in L1, those of the next one
+ * on their way. */
+static inline void gather_rows(size_t B, size_t C, const uint8_t *src, size_t lds, const uint32_t *index, vf scale,
+                               struct lk_view x)
+{
+    enum { GROUP = 8, LINE = 64 };
+
+    for (size_t b = 0; b < B; b += GROUP) {
+        const size_t rows = B - b < GROUP ? B - b : GROUP, left = B - b - rows, next = left < GROUP ? left : GROUP;
+
+        for (size_t c = 0; c < C; c += LK_PANEL) {
+            if (c % LINE == 0)
+                prefetch_rows(next, src, lds, index + b + rows, c);
+            for (size_t i = 0; i < rows; i++) {
+                const uint8_t *from = src + index[b + i] * lds + c;
+                float *to = x.p + c / LK_PANEL * x.ld + (b + i) * x.pitch * LK_PANEL;
+
+                if (C - c < LK_PANEL) {
+                    gather_tail(from, C - c, scale, to);
+                    continue;
+                }
+                for (int j = 0; j < VPP; j++)
+                    v_store(to + j * VL, v_mul(v_from_u8(from + j * VL), scale));
+            }
+        }
+    }
+}
+
+/* The bytes of n channels, L apart, at 16 positions (fewer when L < 16) as rows of 16 channels; what stands in the
+ * other lanes is any byte. Reads nothing outside the channels. */
+static inline void transpose_bytes(size_t n, size_t L, const uint8_t *from, uint8_t *to)
+{
+    const uint8_t *channel[LK_PANEL];
+
+    if (L >= LK_PANEL) {
+        for (size_t c = 0; c < LK_PANEL; c++)
+            channel[c] = from + (c < n ? c : n - 1) * L;
+        transpose16_u8(channel, to);
+        return;
+    }
+    for (size_t l = 0; l < L; l++)
+        for (size_t c = 0; c < LK_PANEL; c++)
+            to[l * LK_PANEL + c] = from[(c < n ? c : n - 1) * L + l];
+}
+
+/* One panel of one sample, n channels: 16 positions at a time, the last 16 once more where L is no multiple. */
+static inline void gather_panel(size_t n, size_t L, const uint8_t *from, struct row_mask keep, vf scale, float *to)
+{
+    uint8_t bytes[LK_PANEL * LK_PANEL];
+
+    for (size_t l = 0; l < L; l += LK_PANEL) {
+        const size_t start = L - l >= LK_PANEL || L < LK_PANEL ? l : L - LK_PANEL;
+
+        transpose_bytes(n, L, from + start, bytes);
+        for (size_t i = l; i < L && i < l + LK_PANEL; i++)
+            for (int j = 0; j < VPP; j++)
+                v_store(to + i * LK_PANEL + j * VL,
+                        v_and(keep.m[j], v_mul(v_from_u8(bytes + (i - start) * LK_PANEL + j * VL), scale)));
+    }
+}
+
+static void gather_u8(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index, float scale,
+                      struct lk_view x)
+{
+    if (L == 1) {
+        gather_rows(B, C, src, lds, index, v_set1(scale), x);
+        return;
+    }
+    for (size_t b = 0; b < B; b++) {
+        for (size_t c = 0; b + 1 < B && c < C * L; c += 64)
+            prefetch_rows(1, src, lds, index + b + 1, c);
+        for (size_t p = 0; p < lk_panels(C); p++) {
+            const size_t n = row_width(C, p);
+
+            gather_panel(n, L, src + index[b] * lds + p * LK_PANEL * L, row_mask(n), v_set1(scale),
+                         x.p + p * x.ld + b * x.pitch * LK_PANEL);
+        }
+    }
+}
+
+static inline void copy_row(const float *from, float *to)
+{
+    for (int j = 0; j < VPP; j++)
+        v_store(to + j * VL, v_load(from + j * VL));
+}
+
+/*
+ * to[c * n + i] = rows[i * 16 + c] for the 16 channels of n rows: blocks of 8, the last 8 rows once more where n is no
+ * multiple. Fewer than 8 rows: each channel writes 8 values, of which the next ones overwrite what is too much; behind
+ * the last one there must be room for 8.
+ */
+static inline void rows_to_channels(size_t n, const float *rows, float *to)
+{
+    if (n == 1) {
+        copy_row(rows, to);
+        return;
+    }
+    if (n < 8) {
+        float block[8 * LK_PANEL] = {0};
+
+        for (size_t i = 0; i < n; i++)
+            copy_row(rows + i * LK_PANEL, block + i * LK_PANEL);
+        transpose8(block, LK_PANEL, to, n);
+        transpose8(block + 8, LK_PANEL, to + 8 * n, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i += 8) {
+        const size_t at = i + 8 <= n ? i : n - 8;
+
+        transpose8(rows + at * LK_PANEL, LK_PANEL, to + at, n);
+        transpose8(rows + at * LK_PANEL + 8, LK_PANEL, to + 8 * n + at, n);
+    }
+}
+
+/* And back: rows[i * 16 + c] = from[c * n + i]; reads 8 values behind the last one where n < 8. */
+static inline void channels_to_rows(size_t n, const float *from, float *rows)
+{
+    if (n == 1) {
+        copy_row(from, rows);
+        return;
+    }
+    if (n < 8) {
+        float block[8 * LK_PANEL];
+
+        transpose8(from, n, block, LK_PANEL);
+        transpose8(from + 8 * n, n, block + 8, LK_PANEL);
+        for (size_t i = 0; i < n; i++)
+            copy_row(block + i * LK_PANEL, rows + i * LK_PANEL);
+        return;
+    }
+    for (size_t i = 0; i < n; i += 8) {
+        const size_t at = i + 8 <= n ? i : n - 8;
+
+        transpose8(from + at, n, rows + at * LK_PANEL, LK_PANEL);
+        transpose8(from + 8 * n + at, n, rows + at * LK_PANEL + 8, LK_PANEL);
+    }
+}
+
+/* Features first..first+n-1 of `rows` rows of the flat matrix from dense vectors, ld apart. */
+static inline void put_features(size_t rows, size_t n, const float *from, size_t ld, float *Y, size_t ldy, size_t first)
+{
+    for (size_t i = 0, m; i < n; i += m) {
+        const size_t lane = (first + i) % LK_PANEL, room = LK_PANEL - lane;
+        float *to = Y + (first + i) / LK_PANEL * ldy + lane;
+
+        m = room < n - i ? room : n - i;
+        for (size_t b = 0; b < rows; b++, to += LK_PANEL) {
+            if (m == LK_PANEL)
+                copy_row(from + b * ld + i, to);
+            else
+                for (size_t k = 0; k < m; k++)
+                    to[k] = from[b * ld + i + k];
+        }
+    }
+}
+
+/* And back. */
+static inline void get_features(size_t rows, size_t n, const float *D, size_t ldd, size_t first, float *to, size_t ld)
+{
+    for (size_t i = 0, m; i < n; i += m) {
+        const size_t lane = (first + i) % LK_PANEL, room = LK_PANEL - lane;
+        const float *from = D + (first + i) / LK_PANEL * ldd + lane;
+
+        m = room < n - i ? room : n - i;
+        for (size_t b = 0; b < rows; b++, from += LK_PANEL) {
+            if (m == LK_PANEL)
+                copy_row(from, to + b * ld + i);
+            else
+                for (size_t k = 0; k < m; k++)
+                    to[b * ld + i + k] = from[k];
+        }
+    }
+}
+
+/* Positions of a panel that flatten takes at once: of several samples, so that it runs along the flat panels, or a part
+ * of one. */
+enum { FLATTEN_ROWS = 256, FLATTEN_SAMPLES = 8, FLATTEN_DENSE = LK_PANEL * FLATTEN_ROWS + 8 };
+
+static inline size_t flatten_samples(size_t L)
+{
+    return L * FLATTEN_SAMPLES <= FLATTEN_ROWS ? FLATTEN_SAMPLES : L < FLATTEN_ROWS ? FLATTEN_ROWS / L : 1;
+}
+
+static inline size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Each panel of a sample becomes L panels of the flat matrix, through a dense vector: one run of features where all
+ * positions are there, else one for each channel. */
+static void flatten_fwd(size_t B, size_t C, size_t L, struct lk_cview x, float *Y, size_t ldy)
+{
+    float dense[FLATTEN_DENSE];
+
+    for (size_t c = 0; c < C; c += LK_PANEL)
+        for (size_t b = 0, rows; b < B; b += rows) {
+            const size_t width = row_width(C, c / LK_PANEL);
+            const float *from = x.p + c / LK_PANEL * x.ld + b * x.pitch * LK_PANEL;
+            float *to = Y + b * LK_PANEL;
+
+            rows = smaller(B - b, flatten_samples(L));
+            for (size_t l = 0, n; l < L; l += n) {
+                n = smaller(L - l, FLATTEN_ROWS);
+                for (size_t i = 0; i < rows; i++)
+                    rows_to_channels(n, from + (i * x.pitch + l) * LK_PANEL, dense + i * n * LK_PANEL);
+                for (size_t i = 0; i < (n == L ? 1 : width); i++)
+                    put_features(rows, n == L ? width * n : n, dense + i * n, n * LK_PANEL, to, ldy, (c + i) * L + l);
+            }
+        }
+    for (size_t f = C * L; f % LK_PANEL; f++)
+        for (size_t b = 0; b < B; b++)
+            Y[f / LK_PANEL * ldy + b * LK_PANEL + f % LK_PANEL] = 0.0f;
+}
+
+static void flatten_bwd(size_t B, size_t C, size_t L, const float *D, size_t ldd, struct lk_view dx)
+{
+    float dense[FLATTEN_DENSE];
+
+    for (size_t c = 0; c < C; c += LK_PANEL)
+        for (size_t b = 0, rows; b < B; b += rows) {
+            const size_t width = row_width(C, c / LK_PANEL);
+            const float *from = D + b * LK_PANEL;
+            float *to = dx.p + c / LK_PANEL * dx.ld + b * dx.pitch * LK_PANEL;
+
+            rows = smaller(B - b, flatten_samples(L));
+            for (size_t l = 0, n; l < L; l += n) {
+                n = smaller(L - l, FLATTEN_ROWS);
+                if (width < LK_PANEL)
+                    memset(dense, 0, sizeof dense);
+                for (size_t i = 0; i < (n == L ? 1 : width); i++)
+                    get_features(rows, n == L ? width * n : n, from, ldd, (c + i) * L + l, dense + i * n, n * LK_PANEL);
+                for (size_t i = 0; i < rows; i++)
+                    channels_to_rows(n, dense + i * n * LK_PANEL, to + (i * dx.pitch + l) * LK_PANEL);
+            }
+        }
+}
+
+/* First words of Philox-4x32-10 of counters (element, row, step, 0), in lanes of 64 bits whose upper halves are not
+ * used. */
+LK_INLINE vi philox_word(const struct lk_dropout *p, vi element, uint32_t row)
+{
+    const vi m0 = vi_set1((int)0xd2511f53), m1 = vi_set1((int)0xcd9e8d57);
+    vi c0 = element, c1 = vi_set1((int)row), c2 = vi_set1((int)p->step), c3 = vi_set1(0);
+    uint32_t k0 = p->seed, k1 = p->stream;
+
+    LK_UNROLL
+    for (int round = 0; round < 10; round++) {
+        const vi a = vi_mul_low(c0, m0), b = vi_mul_low(c2, m1);
+
+        c0 = vi_xor3(vi_high(b), c1, vi_set1((int)k0));
+        c1 = b;
+        c2 = vi_xor3(vi_high(a), c3, vi_set1((int)k1));
+        c3 = a;
+        k0 += 0x9e3779b9;
+        k1 += 0xbb67ae85;
+    }
+    return c0;
+}
+
+static void dropout(const struct lk_dropout *dropout, size_t B, size_t C, size_t L, struct lk_cview x, struct lk_view y)
+{
+    const struct lk_dropout d = *dropout;
+    const vi threshold = vi_set1((int)d.threshold);
+    const vf scale = v_set1(d.scale);
+
+    for (size_t p = 0; p < lk_panels(C); p++) {
+        const struct row_mask keep = row_mask(row_width(C, p));
+        uint32_t channel[LK_PANEL]; /* first element of each */
+
+        for (size_t c = 0; c < LK_PANEL; c++)
+            channel[c] = (uint32_t)((p * LK_PANEL + c) * L);
+        for (size_t b = 0; b < B; b++)
+            for (size_t l = 0; l < L; l++)
+                for (int j = 0; j < VPP; j++) {
+                    const vi element = vi_add(vi_load(channel + j * VL), vi_set1((int)(uint32_t)l));
+                    const uint32_t row = d.row + (uint32_t)b;
+                    const vi word = vi_merge(philox_word(&d, element, row), philox_word(&d, vi_high(element), row));
+                    const size_t lane = (size_t)j * VL;
+                    const vf v = v_mul(v_load(x.p + p * x.ld + (b * x.pitch + l) * LK_PANEL + lane), scale);
+
+                    v_store(y.p + p * y.ld + (b * y.pitch + l) * LK_PANEL + lane,
+                            v_and(keep.m[j], v_and(vi_ge_u32(word, threshold), v)));
+                }
+    }
+}
+
+static void sum(size_t B, size_t C, size_t L, float alpha, struct lk_cview x, struct lk_view y)
+{
+    for (size_t b = 0; b < B; b++) {
+        float *to = y.p + b * y.pitch * LK_PANEL;
+        vrow s;
+
+        for (int j = 0; j < VPP; j++)
+            s.v[j] = v_zero();
+        for (size_t p = 0; p < lk_panels(C); p++) {
+            const struct row_mask keep = row_mask(row_width(C, p));
+            const float *from = x.p + p * x.ld + b * x.pitch * LK_PANEL;
+
+            for (size_t l = 0; l < L; l++)
+                for (int j = 0; j < VPP; j++)
+                    s.v[j] = v_add_if(keep.m[j], s.v[j], v_load(from + l * LK_PANEL + j * VL));
+        }
+        for (int j = 0; j < VPP; j++)
+            v_store(to + j * VL, v_zero());
+        to[0] = alpha * vrow_sum(s);
+    }
+}
+
+static void expand(size_t B, size_t C, size_t L, float alpha, struct lk_cview x, struct lk_view y)
+{
+    for (size_t p = 0; p < lk_panels(C); p++) {
+        const struct row_mask keep = row_mask(row_width(C, p));
+
+        for (size_t b = 0; b < B; b++) {
+            const vf value = v_set1(alpha * x.p[b * x.pitch * LK_PANEL]);
+            float *to = y.p + p * y.ld + b * y.pitch * LK_PANEL;
+
+            for (size_t l = 0; l < L; l++)
+                for (int j = 0; j < VPP; j++)
+                    v_store(to + l * LK_PANEL + j * VL, v_and(keep.m[j], value));
+        }
+    }
+}
+
+#endif
