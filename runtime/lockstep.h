@@ -104,9 +104,9 @@ LOCKSTEP_API const uint8_t *lockstep_data_labels(const struct lockstep_data *dat
 struct lockstep_model;
 
 /*
- * Build a model: text is a built-in name ("two-layer", "mlp"), a model text (it holds one of `( | =` or a newline) or a
- * file with one. channels x length is the shape of a data row, classes the number of labels. recipe NULL: defaults;
- * options NULL: defaults. Weights are initialised from recipe->init and recipe->seed.
+ * Build a model: text is a built-in name ("two-layer", "mlp", "conv1d", "residual"), a model text (it holds one of
+ * `( | =` or a newline) or a file with one. channels x length is the shape of a data row, classes the number of labels.
+ * recipe NULL: defaults; options NULL: defaults. Weights are initialised from recipe->init and recipe->seed.
  * E_USAGE (line and column in the text), E_MEMORY, E_ENV.
  */
 LOCKSTEP_API enum lockstep_status lockstep_model_new(const char *text, size_t channels, size_t length, size_t classes,
@@ -141,7 +141,7 @@ LOCKSTEP_API unsigned lockstep_model_shards(const struct lockstep_model *model);
  * parameter such as "1.weight" (O, I) at any time; any node's name after forward. set resizes the batch when name is
  * "input" (rows = count / features). get and grad copy exactly count elements out. grad holds after backward, for nodes
  * and parameters. With options->keep_values every node keeps its rows, for batches of at most 512 rows; without, only
- * nodes not fused into a neighbour, for batches of at most min(512, recipe batch / shards) rows. E_USAGE for a wrong
+ * nodes not fused into a neighbour, for batches that fit one block of rows (at most 512). E_USAGE for a wrong
  * name or count.
  */
 LOCKSTEP_API enum lockstep_status lockstep_set(struct lockstep_model *model, const char *name, const float *values,
@@ -153,16 +153,63 @@ LOCKSTEP_API enum lockstep_status lockstep_grad(const struct lockstep_model *mod
 /* Element count of a value at the current batch; 0 for an unknown name. */
 LOCKSTEP_API size_t lockstep_count(const struct lockstep_model *model, const char *name);
 
-/* Forward of the batch set by lockstep_set; *loss (may be NULL) is the mean loss when "label" is set. */
+/* Forward of the batch set by lockstep_set, without dropout; *loss (may be NULL) is the mean loss where "label" is set or
+ * the loss needs none, else 0. */
 LOCKSTEP_API enum lockstep_status lockstep_forward(struct lockstep_model *model, double *loss,
                                                    struct lockstep_error *err);
-/* Forward and backward: afterwards lockstep_grad answers. Parameters stay as they are. */
+/* Forward, with dropout, and backward: afterwards lockstep_grad answers. Parameters stay as they are. */
 LOCKSTEP_API enum lockstep_status lockstep_backward(struct lockstep_model *model, double *loss,
                                                     struct lockstep_error *err);
 /* Forward, backward and one update by the recipe's optimiser at its lr (schedule and warm-up belong to lockstep_train).
  * E_NONFINITE before the update if the loss is not finite.
  */
 LOCKSTEP_API enum lockstep_status lockstep_step(struct lockstep_model *model, double *loss, struct lockstep_error *err);
+
+/* ---- graphs ---- */
+
+/* The value of a free name of a graph without data, row-major. Rank 1: shape (shape[0]), a number is (1); rank 2: (shape[0],
+ * shape[1]). */
+struct lockstep_value {
+    const char *name;
+    size_t rank, shape[2];
+    const float *values;
+};
+
+/*
+ * Build the graph of a model text without data, such as "f = (x + y) * z": every free name takes the value of that name.
+ * A model of one row whose values are all kept: lockstep_forward and lockstep_backward compute the values and gradients of
+ * the objective, the sum of the last value (or the loss that the text names); lockstep_set changes a value. text is as in
+ * lockstep_model_new; what is no name and no file is a text, too, when there are values or it holds + or *.
+ * Parameters of the text's own ops, such as linear, start as lockstep_model_new starts them.
+ * E_USAGE: also a name without value, a value without name. E_MEMORY, E_ENV.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_graph_new(const char *text, const struct lockstep_value *value,
+                                                     size_t values, const struct lockstep_options *options,
+                                                     struct lockstep_model **out, struct lockstep_error *err);
+
+/* Does a text read data (input, label, or an op without a value)? lockstep_model_new is for these, and *channels, *length
+ * and *classes, defaults on entry, become what the text itself says. Of a text with an error: what was read before it. */
+LOCKSTEP_API bool lockstep_text_reads_data(const char *text, size_t *channels, size_t *length, size_t *classes);
+
+/* A node of any model; strings are borrowed until model_free. Nodes stand in the order of computation. */
+struct lockstep_node {
+    const char *name; /* for lockstep_get; without data, of an unnamed node, its text */
+    const char *text; /* how it is written: "x + y", "linear(10)" */
+    const char *op;
+    size_t rank, shape[2]; /* PyTorch's, without the batch */
+    size_t parameters;
+    size_t flops; /* of forward for one row: two for each multiply-add of a matrix product */
+    size_t inputs, input[2];
+    bool objective; /* its gradient is 1 */
+};
+LOCKSTEP_API size_t lockstep_nodes(const struct lockstep_model *model);
+/* node < lockstep_nodes, here and below. */
+LOCKSTEP_API void lockstep_node_at(const struct lockstep_model *model, size_t node, struct lockstep_node *out);
+/* As lockstep_get and lockstep_grad of a value; the gradient of a value that the objective does not depend on is 0. */
+LOCKSTEP_API enum lockstep_status lockstep_node_get(const struct lockstep_model *model, size_t node, float *values,
+                                                    size_t count, struct lockstep_error *err);
+LOCKSTEP_API enum lockstep_status lockstep_node_grad(const struct lockstep_model *model, size_t node, float *values,
+                                                     size_t count, struct lockstep_error *err);
 
 /* ---- training ---- */
 
@@ -208,6 +255,37 @@ LOCKSTEP_API enum lockstep_status lockstep_evaluate(struct lockstep_model *model
 /* For each row of data its most probable class and that probability; label (rows), probability (rows). */
 LOCKSTEP_API enum lockstep_status lockstep_predict(struct lockstep_model *model, const struct lockstep_data *data,
                                                    uint8_t *label, float *probability, struct lockstep_error *err);
+
+/* ---- gradient check ---- */
+
+/* One tensor compared with its definition in double: a value, or a gradient with the central differences of it. */
+struct lockstep_checked {
+    const char *model, *tensor; /* op or model; node or parameter */
+    bool gradient;
+    size_t rank, shape[3]; /* of a node: with the rows of the batch */
+    size_t checked;        /* coordinates compared */
+    double error;          /* max |difference| / max |expected| */
+    double tolerance;
+    bool ok; /* error <= tolerance */
+};
+typedef void lockstep_checked_fn(void *user, const struct lockstep_checked *tensor);
+
+/* What the differences of every parameter would take, beside one forward and backward of the same rows. */
+struct lockstep_check_cost {
+    size_t parameters;
+    double differences_seconds, backward_seconds;
+};
+
+/*
+ * Check the gradients of a model (as for lockstep_model_new; rows of 28 x 28 and 10 classes unless its input(...) says
+ * otherwise) on a few random rows: of the input and of every parameter, above 10,000 parameters 200 random coordinates
+ * of each. model NULL: values and gradients of every op on its example. `tensor` (may be NULL) hears of each tensor;
+ * cost (may be NULL) is filled for a model. E_INTERNAL when a tensor fails: err names the first one.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_gradcheck(const char *model, uint32_t seed,
+                                                     const struct lockstep_options *options,
+                                                     lockstep_checked_fn *tensor, void *user,
+                                                     struct lockstep_check_cost *cost, struct lockstep_error *err);
 
 /* ---- the machine ---- */
 

@@ -19,11 +19,12 @@ struct option {
     const char *help;
 };
 
-enum { DATA = CLI_TRAIN | CLI_EVAL | CLI_PREDICT, ALL = DATA | CLI_INFO };
+enum { DATA = CLI_TRAIN | CLI_EVAL | CLI_PREDICT, ALL = DATA | CLI_INFO | CLI_GRADCHECK };
 #define AT(member) offsetof(struct cli, member)
 
 static const struct option table[] = {
-    {"model", "NAME|TEXT|FILE", TEXT, CLI_TRAIN, AT(model), 0, 0, "two-layer, mlp, a model text, or a file with one"},
+    {"model", "NAME|TEXT|FILE", TEXT, CLI_TRAIN | CLI_GRADCHECK, AT(model), 0, 0,
+     "two-layer, mlp, conv1d, residual, a model text, or a file with one"},
     {"data", "DIR|digits", TEXT, DATA, AT(data), 0, 0, "folder with the IDX files of MNIST, or the built-in digits"},
     {"batch", "N", SIZE, CLI_TRAIN, AT(recipe.batch), 1, 1 << 24, "rows per step"},
     {"epochs", "N", SIZE, CLI_TRAIN, AT(recipe.epochs), 1, 1e6, "passes over the data"},
@@ -36,12 +37,14 @@ static const struct option table[] = {
     {"lr-schedule", "constant|cosine", WORD, CLI_TRAIN, AT(recipe.lr_schedule), 0, 0, "learning rate over the steps"},
     {"warmup", "N", SIZE, CLI_TRAIN, AT(recipe.warmup), 0, 1e9, "steps of linear warm-up"},
     {"init", "he|xavier|normal(STD)", TEXT, CLI_TRAIN, AT(recipe.init), 0, 0, "first weights"},
-    {"seed", "N", UNSIGNED, CLI_TRAIN, AT(recipe.seed), 0, UINT32_MAX, "of weights and order"},
+    {"seed", "N", UNSIGNED, CLI_TRAIN | CLI_GRADCHECK, AT(recipe.seed), 0, UINT32_MAX, "of weights, order and masks"},
     {"shards", "N", POWER_OF_TWO, CLI_TRAIN, AT(recipe.shards), 1, 4096, "parts of a batch (by batch size)"},
     {"threads", "N", UNSIGNED, ALL, AT(options.threads), 1, 1024, "worker threads (as many as the machine allows)"},
-    {"isa", "NAME", TEXT, ALL, AT(options.isa), 0, 0, "instruction set: ref, avx2, ... (the best)"},
+    {"isa", "NAME", TEXT, ALL | CLI_GRAPH, AT(options.isa), 0, 0, "instruction set: ref, avx2, ... (the best)"},
     {"reduce", "owners|replicas", WORD, CLI_TRAIN, AT(options.reduce), 0, 0, "how threads add gradients (owners)"},
     {"save", "FILE", TEXT, CLI_TRAIN, AT(save), 0, 0, "write the weights as safetensors"},
+    {"json", "", FLAG, CLI_GRAPH, AT(json), 0, 0, "print the nodes as JSON"},
+    {"dot", "", FLAG, CLI_GRAPH, AT(dot), 0, 0, "print the drawing as Graphviz text"},
     {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0, "write one JSON object per epoch"},
 };
 enum { OPTIONS = sizeof table / sizeof table[0] };
@@ -187,10 +190,23 @@ static enum lockstep_status take(struct cli *cli, enum cli_command command, int 
     return LOCKSTEP_OK;
 }
 
-static void defaults(struct cli *cli)
+static void defaults(struct cli *cli, enum cli_command command)
 {
-    *cli = (struct cli){.model = "mlp", .data = "digits"};
+    *cli = (struct cli){.model = command == CLI_GRADCHECK ? NULL : "mlp", .data = "digits"};
     lockstep_recipe_init(&cli->recipe);
+}
+
+/* An argument that is no option: the file or text, then the values of graph, which move to the front of argv. */
+static bool place(struct cli *cli, enum cli_command command, char **argv, char *arg)
+{
+    if (command & (CLI_EVAL | CLI_PREDICT | CLI_GRAPH) && !cli->file) {
+        cli->file = arg;
+        return true;
+    }
+    cli->value = argv;
+    if (command == CLI_GRAPH)
+        argv[cli->values++] = arg;
+    return command == CLI_GRAPH;
 }
 
 enum lockstep_status cli_parse(struct cli *cli, enum cli_command command, int argc, char **argv,
@@ -200,9 +216,9 @@ enum lockstep_status cli_parse(struct cli *cli, enum cli_command command, int ar
     unsigned seen = 0;
     bool only_files = false;
 
-    defaults(cli);
+    defaults(cli, command);
     for (int i = 0; i < argc; i++) {
-        const char *arg = argv[i];
+        char *arg = argv[i];
 
         if (!only_files && !strcmp(arg, "--")) {
             only_files = true;
@@ -212,14 +228,14 @@ enum lockstep_status cli_parse(struct cli *cli, enum cli_command command, int ar
         } else if (!only_files && !strncmp(arg, "--", 2)) {
             if ((status = take(cli, command, argc, argv, &i, &seen, err)))
                 return status;
-        } else if (!(command & (CLI_EVAL | CLI_PREDICT)) || cli->file || (!only_files && arg[0] == '-')) {
+        } else if ((!only_files && arg[0] == '-' && command != CLI_GRAPH) || !place(cli, command, argv, arg)) {
             return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: unexpected argument (options begin with --)", arg);
-        } else {
-            cli->file = arg;
         }
     }
     if (command & (CLI_EVAL | CLI_PREDICT) && !cli->file)
         return ls_fail(err, LOCKSTEP_E_USAGE, "no file: expected the saved model to read (lockstep train --save FILE)");
+    if (command == CLI_GRAPH && !cli->file)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "no text: expected a model text, a built-in name or a file with a text");
     return LOCKSTEP_OK;
 }
 
@@ -242,7 +258,7 @@ void cli_print_options(enum cli_command command)
 {
     struct cli cli;
 
-    defaults(&cli);
+    defaults(&cli, command);
     for (size_t i = 0; i < OPTIONS; i++) {
         const struct option *o = &table[i];
         char left[64];

@@ -6,12 +6,15 @@
 
 #include "core/status.h"
 
-enum cli_command { CLI_TRAIN = 1, CLI_EVAL = 2, CLI_PREDICT = 4, CLI_INFO = 8 };
+enum cli_command { CLI_TRAIN = 1, CLI_EVAL = 2, CLI_PREDICT = 4, CLI_INFO = 8, CLI_GRAPH = 16, CLI_GRADCHECK = 32 };
 
 /* Every value that can be given; the strings are borrowed from argv. */
 struct cli {
     bool help;
-    const char *file; /* the saved model of eval and predict */
+    const char *file; /* the saved model of eval and predict, the text of graph */
+    char **value;     /* of graph: NAME=VALUE */
+    size_t values;
+    bool json, dot;
     const char *model, *data, *save, *metrics;
     struct lockstep_recipe recipe;
     struct lockstep_options options;
@@ -31,6 +34,8 @@ void cli_print_options(enum cli_command command);
 enum lockstep_status cmd_train(const struct cli *cli, struct lockstep_error *err);
 enum lockstep_status cmd_eval(const struct cli *cli, struct lockstep_error *err);
 enum lockstep_status cmd_predict(const struct cli *cli, struct lockstep_error *err);
+enum lockstep_status cmd_graph(const struct cli *cli, struct lockstep_error *err);
 enum lockstep_status cmd_info(const struct cli *cli, struct lockstep_error *err);
+enum lockstep_status cmd_gradcheck(const struct cli *cli, struct lockstep_error *err);
 
 #endif

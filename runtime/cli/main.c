@@ -18,6 +18,10 @@ static const struct command {
     {"train", "[options]", "train a model; one line per epoch, then the digest of the weights", CLI_TRAIN, cmd_train},
     {"eval", "FILE [options]", "loss and accuracy of a saved model on the test part", CLI_EVAL, cmd_eval},
     {"predict", "FILE [options]", "label and probability of each row of the test part", CLI_PREDICT, cmd_predict},
+    {"gradcheck", "[options]", "gradients against central differences: of every op, or of --model", CLI_GRADCHECK,
+     cmd_gradcheck},
+    {"graph", "TEXT|NAME|FILE [NAME=VALUE ...] [options]",
+     "values and gradients of a computational graph, or shapes and sizes of a network", CLI_GRAPH, cmd_graph},
     {"info", "[options]", "this machine: CPU, instruction sets and their FMA peaks, threads, caches", CLI_INFO,
      cmd_info},
 };
@@ -64,8 +68,8 @@ static enum lockstep_status run(int argc, char **argv, struct lockstep_error *er
     near = ls_nearest(name, names, COMMANDS);
     if (near)
         return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: unknown command (did you mean %s?)", name, near);
-    return ls_fail(err, LOCKSTEP_E_USAGE, "\"%.64s\": expected a command: train, eval, predict or info (see --help)",
-                   name);
+    return ls_fail(err, LOCKSTEP_E_USAGE,
+                   "\"%.64s\": expected a command: train, eval, predict, gradcheck, graph or info (see --help)", name);
 }
 
 /* Files must not get the numbers of standard streams: a closed one becomes /dev/null for reading, so writing to it

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * sin, cos, log, exp: reduce the argument with a constant cut into short exact parts (Cody and Waite), sum a Taylor
+ * sin, cos, log, exp, tanh, erfc: reduce the argument with a constant cut into short exact parts (Cody and Waite), sum a Taylor
  * series by Horner's rule, put the result together. Only + - * /, so -ffp-contract=off fixes every bit. */
 #include "core/math64.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -106,14 +107,61 @@ double ls_exp(double x)
         1.0 / 2,     1.0 / 6,      1.0 / 24,      1.0 / 120,      1.0 / 720,       1.0 / 5040,
         1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.,
     };
-    const double log2_e = 0x1.71547652b82fep+0;
-    int64_t k = nearest(x * log2_e);
-    double r = (x - (double)k * LN2_PART1) - (double)k * LN2_PART2;
-    uint64_t bits = (uint64_t)(k + 1023) << 52;
-    double scale;
+    const double log2_e = 0x1.71547652b82fep+0, most = 700.0;
+    int64_t k;
+    double r, scale;
+    uint64_t bits;
+
+    if (!(x >= -most && x <= most))
+        return x < 0 ? 0.0 : x + (double)INFINITY;
+    k = nearest(x * log2_e);
+    r = (x - (double)k * LN2_PART1) - (double)k * LN2_PART2;
+    bits = (uint64_t)(k + 1023) << 52;
 
     memcpy(&scale, &bits, sizeof scale);
     return scale * (1.0 + (r + r * r * horner(E, COUNT(E), r)));
+}
+
+/* (1 - e) / (1 + e) with e = exp(-2 |x|); near 0, where that cancels, the first terms of the series. */
+double ls_tanh(double x)
+{
+    static const double T[] = {-1.0 / 3, 2.0 / 15, -17.0 / 315, 62.0 / 2835, -1382.0 / 155925};
+    const double a = x < 0 ? -x : x, near = 0.06;
+    double e;
+
+    if (a < near)
+        return x + x * x * x * horner(T, COUNT(T), x * x);
+    e = ls_exp(-2.0 * a);
+    return (x < 0 ? -1.0 : 1.0) * (1.0 - e) / (1.0 + e);
+}
+
+/* erf(x) = 2 / sqrt(pi) exp(-x^2) (x + 2 x^3 / 3 + 4 x^5 / 15 + ...): all terms of one sign. */
+static double erf_series(double x)
+{
+    const double two_over_root_pi = 0x1.20dd750429b6dp+0, least = 0x1p-60;
+    double term = x, sum = x;
+
+    for (int n = 1; term * term > least * least * sum * sum; n++) {
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+    }
+    return two_over_root_pi * ls_exp(-x * x) * sum;
+}
+
+/* From 2 on exp(-x^2) / sqrt(pi) / (x + (1/2) / (x + 1 / (x + (3/2) / ...))), from the inside out. */
+double ls_erfc(double x)
+{
+    enum { DEPTH = 60 };
+    const double one_over_root_pi = 0x1.20dd750429b6dp-1, far = 2.0;
+    double fraction = x;
+
+    if (x < -far)
+        return 2.0 - ls_erfc(-x);
+    if (!(x > far))
+        return 1.0 - erf_series(x);
+    for (int n = DEPTH; n > 0; n--)
+        fraction = x + 0.5 * n / fraction;
+    return one_over_root_pi * ls_exp(-x * x) / fraction;
 }
 
 double ls_powi(double base, unsigned long n)

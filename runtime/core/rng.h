@@ -6,8 +6,16 @@
 
 #include <stdint.h>
 
-/* One stream for each use of random numbers; the second key word. */
-enum ls_stream { LS_STREAM_INIT = 1, LS_STREAM_SHUFFLE, LS_STREAM_DIGITS, LS_STREAM_TEST };
+/* One stream for each use of random numbers; the second key word. From LS_STREAM_DROPOUT on: one for each dropout of a
+ * model. */
+enum ls_stream {
+    LS_STREAM_INIT = 1,
+    LS_STREAM_SHUFFLE,
+    LS_STREAM_DIGITS,
+    LS_STREAM_TEST,
+    LS_STREAM_CHECK,
+    LS_STREAM_DROPOUT = 1 << 16
+};
 
 /* out = Philox-4x32-10 of counter under key (seed, stream). */
 void ls_philox(uint32_t seed, uint32_t stream, const uint32_t counter[4], uint32_t out[4]);

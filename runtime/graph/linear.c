@@ -13,12 +13,13 @@ static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
     if (x->shape.rank != 1)
         return ls_node_fail(n, err, "linear: expected a flat value, got (%zu, %zu) (put flatten before it)",
                             x->shape.dim[0], x->shape.dim[1]);
-    n->shape = (struct ls_shape){1, {n->attr[OUT]}};
-    n->param[WEIGHT_PARAM] = (struct ls_param){.name = "weight", .rows = x->features, .cols = n->attr[OUT], .rank = 2};
+    n->shape = (struct ls_shape){1, {n->attr[OUT].n}};
+    n->param[WEIGHT_PARAM] = (struct ls_param){
+        .name = "weight", .rows = x->features, .cols = n->attr[OUT].n, .rank = 2, .transposed = LS_FOR_BACKWARD};
     n->param[BIAS_PARAM] =
-        (struct ls_param){.name = "bias", .rows = 1, .cols = n->attr[OUT], .rank = 1, .zero_init = true};
-    n->n_params = n->attr[BIAS] ? 2 : 1;
-    n->flops = 2 * x->features * n->attr[OUT];
+        (struct ls_param){.name = "bias", .rows = 1, .cols = n->attr[OUT].n, .rank = 1, .zero_init = true};
+    n->n_params = n->attr[BIAS].n ? 2 : 1;
+    n->flops = 2 * x->features * n->attr[OUT].n;
     return LOCKSTEP_OK;
 }
 
@@ -34,8 +35,9 @@ static void backward(const struct ls_node *n, const struct ls_context *c)
 {
     const struct ls_node *x = n->input[0];
 
-    c->k->gemm_dx(c->rows, x->features, n->features, ls_rows(c, n->d), n->d.ld, c->wt + n->wt_offset, ls_rows(c, x->y),
-                  x->y.ld, n->dx_act, ls_rows(c, x->d), x->d.ld);
+    c->k->gemm_dx(c->rows, x->features, n->features, ls_rows(c, n->d), n->d.ld,
+                  c->wt + n->param[WEIGHT_PARAM].wt_offset, ls_rows(c, x->y), x->y.ld, n->dx_act, ls_rows(c, n->dx[0]),
+                  n->dx[0].ld);
 }
 
 static void grad(const struct ls_node *n, const struct ls_context *c, const struct ls_unit *u, float *g, size_t ldg,
@@ -47,19 +49,17 @@ static void grad(const struct ls_node *n, const struct ls_context *c, const stru
                   ls_rows(c, n->d) + u->col / LK_PANEL * n->d.ld, n->d.ld, g, ldg, db, first);
 }
 
-static void define(const struct ls_node *n, size_t rows, const double *const *x, const double *const *p,
-                   const uint8_t *label, double *y)
+static void define(const struct ls_node *n, const struct ls_reference *r)
 {
     const size_t I = n->input[0]->features, O = n->features;
 
-    (void)label;
-    for (size_t m = 0; m < rows; m++)
+    for (size_t m = 0; m < r->rows; m++)
         for (size_t o = 0; o < O; o++) {
-            double s = n->n_params > 1 ? p[BIAS_PARAM][o] : 0.0;
+            double s = n->n_params > 1 ? r->p[BIAS_PARAM][o] : 0.0;
 
             for (size_t i = 0; i < I; i++)
-                s += x[0][m * I + i] * p[WEIGHT_PARAM][o * I + i];
-            y[m * O + o] = s;
+                s += r->x[0][m * I + i] * r->p[WEIGHT_PARAM][o * I + i];
+            r->y[m * O + o] = s;
         }
 }
 
@@ -68,8 +68,11 @@ const struct ls_op ls_op_linear = {
     .name = "linear",
     .example = "input(7) | linear(5)",
     .formula = "y = x W + b",
+    .gradient = "dx = g W^T, dW = x^T g, db = sum g",
+    .shapes = "(I) -> (O)",
     .inputs = 1,
-    .attr = {{"out_features", LS_ATTR_SIZE, true, 0}, {"bias", LS_ATTR_BOOL, false, 1}},
+    .attr = {{.name = "out_features", .kind = LS_ATTR_SIZE, .required = true},
+             {.name = "bias", .kind = LS_ATTR_BOOL, .value = 1}},
     .fuses = true,
     .shape = shape,
     .forward = forward,

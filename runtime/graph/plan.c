@@ -6,45 +6,80 @@
 /* A unit is at most this large, so that its gradient and optimiser state stay in L1 and L2 between the kernels. */
 enum { UNIT_ROWS = 64, UNIT_COLS = 32 };
 
-/* Panels in the address space of floats; 0 on overflow. */
-static size_t panel_floats(size_t features, size_t ld)
-{
-    size_t n;
+/* Values and gradients of a block are at most this many floats, where that leaves rows enough: the gradient phase reads
+ * them again from L3. */
+enum { BLOCK_FLOATS = 5 << 18, BLOCK_ROWS_LEAST = 16 };
 
-    return ls_mul(lk_panels(features), ld, &n) ? n : 0;
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 static bool grow(size_t *total, size_t by, size_t *offset)
 {
     *offset = *total;
-    return by && ls_add(*total, by, total);
+    return ls_add(*total, by, total);
 }
 
-/* Users of each value, which nodes lead to the loss, and which gradients it needs. */
+/* Does only a change of shape read this value? Then it is laid out flat from the start. */
+static bool only_flattened(const struct ls_graph *g, const struct ls_node *x)
+{
+    for (const struct ls_node *n = x + 1; n < g->node + g->n; n++)
+        for (size_t k = 0; k < n->n_inputs; k++)
+            if (n->input[k] == x && !n->op->flattens)
+                return false;
+    return true;
+}
+
+/* How each value lies in memory, and which are views. */
+static void lay_out(struct ls_graph *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct ls_node *n = &g->node[i];
+
+        n->flat = n->shape.rank == 1 || (n == g->input && only_flattened(g, n));
+        n->channels = n->flat ? n->features : n->shape.dim[0];
+        n->length = n->flat ? 1 : n->shape.dim[1];
+        n->view = n->op->flattens && n->input[0]->flat;
+    }
+}
+
+/* Users of each value, what depends on the labels, which nodes lead to the objective, and which gradients it needs. */
 static void mark(struct ls_graph *g, bool keep_values)
 {
     for (size_t i = 0; i < g->n; i++) {
         struct ls_node *n = &g->node[i];
 
         n->act = n->dx_act = LK_ACT_NONE;
-        n->forward = n->op->forward && !n->op->view;
-        n->backward = n->hidden_y = n->hidden_d = n->on_path = false;
-        n->users = 0;
+        n->forward = n->op->forward && !n->view;
+        n->backward = n->hidden_y = n->hidden_d = n->on_path = n->feeds_constant = false;
+        n->users = n->n_extra = 0;
         n->wants_grad = keep_values || n->n_params;
+        n->labelled = n->op->labels;
         for (size_t k = 0; k < n->n_inputs; k++) {
             n->input[k]->users++;
-            n->wants_grad |= n->input[k]->wants_grad;
+            n->labelled |= n->input[k]->labelled;
+            n->wants_grad |= n->input[k]->wants_grad && !(k == 1 && n->op->constant_1);
         }
     }
-    for (struct ls_node *n = g->loss; n; n = n->n_inputs ? n->input[0] : NULL) {
-        n->on_path = true;
-        n->backward = n->n_inputs && n->op->backward && !n->op->view && n->input[0]->wants_grad;
+    (g->loss ? g->loss : g->output)->on_path = true;
+    for (size_t i = g->n; i-- > 0;) {
+        struct ls_node *n = &g->node[i];
+
+        for (size_t k = 0; k < n->n_inputs; k++) {
+            const bool constant = k == 1 && n->op->constant_1, flows = n->on_path && !constant;
+
+            n->input[k]->feeds_constant |= constant || n->feeds_constant;
+
+            n->input[k]->on_path |= flows;
+            n->wants_dx[k] = flows && n->input[k]->wants_grad;
+            n->backward |= n->wants_dx[k] && n->op->backward && !n->view;
+        }
+        n->wants_grad &= n->on_path;
     }
-    for (size_t i = 0; i < g->n; i++)
-        g->node[i].wants_grad &= g->node[i].on_path;
 }
 
-/* An activation goes into the epilogue of the matrix product before it, its derivative into the one behind it. */
+/* An activation goes into the epilogue of the product before it, its derivative into the one behind it. */
 static void fuse(struct ls_graph *g)
 {
     for (size_t i = 0; i < g->n; i++) {
@@ -55,7 +90,7 @@ static void fuse(struct ls_graph *g)
             x->hidden_y = true;
             n->forward = false;
         }
-        if (n->op->fuses && n->backward && x->op->act != LK_ACT_NONE && x->users == 1 && x->backward) {
+        if (n->op->fuses && n->wants_dx[0] && x->op->act != LK_ACT_NONE && x->users == 1 && x->backward) {
             n->dx_act = x->op->act;
             x->hidden_d = true;
             x->backward = false;
@@ -63,26 +98,117 @@ static void fuse(struct ls_graph *g)
     }
 }
 
-/* Value and gradient buffers; a view or a fused activation shares those of its input. */
-static bool place_values(struct ls_graph *g, size_t ld)
+/* A buffer for a block of values of a node, every sample `halo` rows of zeros from the next. */
+static bool place(struct ls_graph *g, const struct ls_node *n, size_t halo, struct ls_buffer *b)
 {
+    size_t rows, floats;
+
+    b->halo = halo;
+    if (!ls_add(n->length, halo, &b->pitch) || !ls_mul(g->block, b->pitch, &rows) || !ls_add(rows, halo, &rows))
+        return false;
+    b->ld = (rows | 1) * LK_PANEL; /* an odd number of lines: panels do not meet in the same cache sets */
+    return ls_mul(lk_panels(n->channels), b->ld, &floats) && grow(&g->activations, floats, &b->offset);
+}
+
+/* Halos that the readers of each value want, into y.halo. */
+static void want_halos(struct ls_graph *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        g->node[i].y.halo = 0;
+    for (size_t i = g->n; i-- > 0;) {
+        struct ls_node *n = &g->node[i], *x = n->n_inputs ? n->input[0] : NULL;
+        const bool shared = n->view || (x && x->hidden_y);
+
+        if (x)
+            x->y.halo = larger(x->y.halo, larger(n->halo_x, shared ? n->y.halo : 0));
+    }
+}
+
+/* Value buffers; a view or a fused activation shares that of its input. */
+static bool place_values(struct ls_graph *g)
+{
+    want_halos(g);
     for (size_t i = 0; i < g->n; i++) {
         struct ls_node *n = &g->node[i], *x = n->n_inputs ? n->input[0] : NULL;
-        const size_t floats = panel_floats(n->features, ld);
 
-        n->y.ld = n->d.ld = ld;
         if (n->op->loss)
             continue;
-        if (n->op->view || (x && x->hidden_y))
+        if (n->view || (x && x->hidden_y))
             n->y = x->y;
-        else if (!grow(&g->activations, floats, &n->y.offset))
-            return false;
-        if (n->op->view || n->hidden_d)
-            n->d = x->d;
-        else if (n->wants_grad && !grow(&g->activations, floats, &n->d.offset))
+        else if (!place(g, n, n->y.halo, &n->y))
             return false;
     }
     return true;
+}
+
+/* Gradients of a value from its users: the first one's is the value's own buffer, the others' are added to it. */
+static bool place_edges(struct ls_graph *g, struct ls_node *x)
+{
+    bool first = true;
+
+    x->extra = g->n_extra;
+    x->n_extra = 0;
+    for (struct ls_node *n = x + 1; n < g->node + g->n; n++)
+        for (size_t k = 0; k < n->n_inputs; k++) {
+            if (n->input[k] != x || !n->wants_dx[k])
+                continue;
+            n->dx[k] = x->d;
+            if (!first) {
+                if (!place(g, x, x->d.halo, &n->dx[k]))
+                    return false;
+                g->extra[g->n_extra++] = n->dx[k];
+                x->n_extra++;
+            }
+            first = false;
+        }
+    return true;
+}
+
+/* Gradient buffers; a view or a fused activation shares the one it gives to its input. */
+static bool place_gradients(struct ls_graph *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct ls_node *n = &g->node[i];
+
+        if (n->op->loss || !n->wants_grad)
+            continue;
+        if (n->view || n->hidden_d)
+            n->d = n->dx[0];
+        else if (!place(g, n, n->wants_dx[0] ? n->halo_d : n->halo_grad, &n->d))
+            return false;
+        if (!place_edges(g, n))
+            return false;
+    }
+    return true;
+}
+
+static bool place_work(struct ls_graph *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        size_t floats;
+
+        if (!ls_mul(g->block, g->node[i].work, &floats) || !grow(&g->activations, floats, &g->node[i].work_offset))
+            return false;
+    }
+    return true;
+}
+
+/* Everything that a block of so many rows needs. */
+static bool place_block(struct ls_graph *g, size_t rows)
+{
+    g->block = rows;
+    g->activations = g->n_extra = 0;
+    return place_values(g) && place_gradients(g) && place_work(g);
+}
+
+/* Rows of a block that stays in cache: `most`, halved until it does. */
+static size_t fitting_rows(const struct ls_graph *g, size_t most)
+{
+    const size_t floats = g->activations / most;
+
+    while (most > BLOCK_ROWS_LEAST && floats * most > BLOCK_FLOATS)
+        most = (most + 1) / 2;
+    return most;
 }
 
 static bool place_params(struct ls_graph *g)
@@ -93,37 +219,45 @@ static bool place_params(struct ls_graph *g)
         for (size_t k = 0; k < n->n_params; k++) {
             struct ls_param *p = &n->param[k];
 
-            if (!grow(&g->params, ls_param_floats(p), &p->offset))
+            if (!n->wants_dx[0] && p->transposed == LS_FOR_BACKWARD)
+                p->transposed = LS_NEVER;
+            if (!grow(&g->params, ls_param_floats(p), &p->offset) ||
+                (p->transposed && !grow(&g->transposed, ls_transposed_floats(p), &p->wt_offset)))
                 return false;
             g->params_dense += p->rows * p->cols;
-        }
-        if (n->n_params && n->backward) {
-            const struct ls_param *p = &n->param[0];
-
-            if (!grow(&g->transposed, lk_panels(p->rows) * LK_PANEL * p->cols, &n->wt_offset))
-                return false;
         }
     }
     return true;
 }
 
-/* Cut every parameter matrix; `unit` NULL only counts. Rows within a panel of columns, so that a thread keeps its D in
- * L2. */
+/* Cut one parameter matrix. Rows within a panel of columns, so that a thread keeps its D in L2; a unit does not cross
+ * from one tap to the next. */
+static size_t cut_matrix(const struct ls_graph *g, size_t node, size_t param, struct ls_unit *unit)
+{
+    const struct ls_param *p = &g->node[node].param[param];
+    const size_t tap = p->rows / ls_taps(p);
+    size_t n = 0;
+
+    for (size_t c = 0; c < p->cols; c += UNIT_COLS)
+        for (size_t r = 0, rows; r < p->rows; r += rows, n++) {
+            const size_t left = tap - r % tap;
+
+            rows = left < UNIT_ROWS ? left : UNIT_ROWS;
+            if (unit)
+                unit[n] = (struct ls_unit){node, param, r, rows, c, p->cols - c < UNIT_COLS ? p->cols - c : UNIT_COLS};
+        }
+    return n;
+}
+
+/* Cut all parameters that are trained; `unit` NULL only counts. */
 static size_t cut_units(const struct ls_graph *g, struct ls_unit *unit)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < g->n; i++) {
-        const struct ls_param *p = &g->node[i].param[0];
-
-        if (!g->node[i].n_params || !g->node[i].on_path)
-            continue;
-        for (size_t c = 0; c < p->cols; c += UNIT_COLS)
-            for (size_t r = 0; r < p->rows; r += UNIT_ROWS, n++)
-                if (unit)
-                    unit[n] = (struct ls_unit){i, r, p->rows - r < UNIT_ROWS ? p->rows - r : UNIT_ROWS, c,
-                                               p->cols - c < UNIT_COLS ? p->cols - c : UNIT_COLS};
-    }
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t k = 0; k < g->node[i].n_params && g->node[i].on_path; k++)
+            if (k == 0 || g->node[i].param[k].apart)
+                n += cut_matrix(g, i, k, unit ? unit + n : NULL);
     return n;
 }
 
@@ -133,19 +267,24 @@ static void count_flops(struct ls_graph *g)
         const struct ls_node *n = &g->node[i];
 
         g->flops_forward += n->flops;
-        g->flops_train += n->flops * (size_t)(1 + (n->n_params && n->on_path) + n->backward);
+        g->flops_train += n->flops * (size_t)(1 + (n->n_params && n->on_path) + n->wants_dx[0] + n->wants_dx[1]);
     }
 }
 
-enum lockstep_status ls_plan(struct ls_graph *g, size_t block, bool keep_values, struct lockstep_error *err)
+enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, struct lockstep_error *err)
 {
-    const size_t ld = (block | 1) * LK_PANEL; /* an odd number of lines: panels do not meet in the same cache sets */
+    size_t edges = 0;
 
-    g->block = block;
+    lay_out(g);
     mark(g, keep_values);
     if (!keep_values)
         fuse(g);
-    if (!place_values(g, ld) || !place_params(g))
+    for (size_t i = 0; i < g->n; i++)
+        edges += g->node[i].n_inputs;
+    g->extra = ls_alloc(edges, sizeof *g->extra, err);
+    if (!g->extra)
+        return err->status;
+    if (!place_block(g, most) || (!keep_values && !place_block(g, fitting_rows(g, most))) || !place_params(g))
         return ls_fail(err, LOCKSTEP_E_MEMORY, "out of memory: the model exceeds the address space");
     count_flops(g);
     g->n_units = cut_units(g, NULL);

@@ -27,8 +27,8 @@ struct token {
 };
 
 struct lexer {
-    const char *at, *line_start;
-    unsigned line, open; /* open: parentheses not closed yet */
+    const char *at, *line_start, *end; /* end: of the token before the current one */
+    unsigned line, open;               /* open: parentheses not closed yet */
     locale_t c_locale;
     struct token token; /* the current one */
 };
@@ -133,6 +133,7 @@ static void advance(struct lexer *lx)
 {
     struct token *t = &lx->token;
 
+    lx->end = t->at + t->length;
     skip_spaces_and_comment(lx);
     *t = (struct token){.at = lx->at, .line = lx->line, .column = (unsigned)(lx->at - lx->line_start) + 1};
     if (newline_length(lx->at)) {
@@ -260,8 +261,18 @@ static const char *new_name(struct parser *p, const struct token *t)
     return name;
 }
 
+/* e reaches from a place to the last token used. */
+static struct ls_expr *span(struct parser *p, struct ls_expr *e, const char *from)
+{
+    if (e) {
+        e->at = from;
+        e->length = (size_t)(p->lexer.end - from);
+    }
+    return e;
+}
+
 static struct ls_expr *new_operator(struct parser *p, const struct token *t, const char *op, struct ls_expr *left,
-                                    struct ls_expr *right)
+                                    struct ls_expr *right, const char *from)
 {
     struct ls_expr *e = new_node(p, LS_EXPR_CALL, t, op);
 
@@ -269,7 +280,7 @@ static struct ls_expr *new_operator(struct parser *p, const struct token *t, con
         e->args = left;
         left->next = right;
     }
-    return e;
+    return span(p, e, from);
 }
 
 static bool enter(struct parser *p)
@@ -371,15 +382,15 @@ static struct ls_expr *parse_primary(struct parser *p)
     if (t.kind == T_NUMBER) {
         e = new_node(p, LS_EXPR_NUMBER, &t, NULL);
         advance(&p->lexer);
-        return e;
+        return span(p, e, t.at);
     }
     if (t.kind == T_NAME) {
         e = new_node(p, LS_EXPR_NAME, &t, new_name(p, &t));
         advance(&p->lexer);
         if (!e || !is_mark(p, '('))
-            return e;
+            return span(p, e, t.at);
         e->kind = LS_EXPR_CALL;
-        return parse_arguments(p, e) ? e : NULL;
+        return parse_arguments(p, e) ? span(p, e, t.at) : NULL;
     }
     return is_mark(p, '(') ? parse_group(p) : fail(p, "a value");
 }
@@ -397,16 +408,17 @@ static struct ls_expr *parse_unary(struct parser *p)
         if (e)
             e->number = -p->lexer.token.number;
         advance(&p->lexer);
-        return e;
+        return span(p, e, minus.at);
     }
     if (!enter(p) || !(operand = parse_unary(p)))
         return NULL;
     p->level--;
-    return new_operator(p, &minus, "neg", operand, NULL);
+    return new_operator(p, &minus, "neg", operand, NULL, minus.at);
 }
 
 static struct ls_expr *parse_product(struct parser *p)
 {
+    const char *from = p->lexer.token.at;
     struct ls_expr *left = parse_unary(p);
 
     while (left && (is_mark(p, '*') || is_mark(p, '/'))) {
@@ -415,13 +427,14 @@ static struct ls_expr *parse_product(struct parser *p)
 
         advance(&p->lexer);
         right = parse_unary(p);
-        left = right ? new_operator(p, &t, t.mark == '*' ? "mul" : "div", left, right) : NULL;
+        left = right ? new_operator(p, &t, t.mark == '*' ? "mul" : "div", left, right, from) : NULL;
     }
     return left;
 }
 
 static struct ls_expr *parse_sum(struct parser *p)
 {
+    const char *from = p->lexer.token.at;
     struct ls_expr *left = parse_product(p);
 
     while (left && (is_mark(p, '+') || is_mark(p, '-'))) {
@@ -430,7 +443,7 @@ static struct ls_expr *parse_sum(struct parser *p)
 
         advance(&p->lexer);
         right = parse_product(p);
-        left = right ? new_operator(p, &t, t.mark == '+' ? "add" : "sub", left, right) : NULL;
+        left = right ? new_operator(p, &t, t.mark == '+' ? "add" : "sub", left, right, from) : NULL;
     }
     return left;
 }
@@ -450,7 +463,7 @@ static struct ls_expr *parse_stage(struct parser *p, struct ls_expr *fed)
     advance(&p->lexer);
     if (is_mark(p, '(') && !parse_arguments(p, e))
         return NULL;
-    return e;
+    return span(p, e, t.at);
 }
 
 static struct ls_expr *parse_expr(struct parser *p)
@@ -536,4 +549,26 @@ void ls_text_free(struct ls_text *text)
 {
     ls_free(text->storage);
     *text = (struct ls_text){0};
+}
+
+/* Blanks, line ends and comments become one blank. */
+void ls_expr_text(const struct ls_expr *e, size_t size, char *out)
+{
+    const char *s = e->at, *end = s + e->length;
+    size_t n = 0;
+
+    while (s < end && n + 1 < size) {
+        if (*s == '#')
+            s += strcspn(s, "\r\n");
+        else if (strchr(" \t\r\n", *s))
+            for (out[n++] = ' '; s < end && strchr(" \t\r\n", *s);)
+                s++;
+        else
+            out[n++] = *s++;
+        if (n > 1 && out[n - 1] == ' ' && out[n - 2] == ' ')
+            n--;
+    }
+    out[n] = 0;
+    if (s < end && size > 4)
+        memcpy(out + size - 4, "...", 3);
 }

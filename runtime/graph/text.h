@@ -26,6 +26,8 @@ struct ls_expr {
     bool piped;            /* CALL: its first argument came by "|" */
     const char *keyword;
     struct ls_expr *args, *next;
+    const char *at; /* its text, a stage without what feeds it; borrowed from what was parsed */
+    size_t length;
 };
 
 struct ls_statement {
@@ -47,5 +49,8 @@ struct ls_text {
  */
 enum lockstep_status ls_text_parse(const char *text, struct ls_text *out, struct lockstep_error *err);
 void ls_text_free(struct ls_text *text);
+
+/* The text of an expression on one line, without comments, cut to size. */
+void ls_expr_text(const struct ls_expr *e, size_t size, char *out);
 
 #endif

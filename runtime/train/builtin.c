@@ -13,6 +13,13 @@ static const struct {
 } builtin[] = {
     {"two-layer", "flatten | linear(100) | relu | linear(10)"},
     {"mlp", "flatten | linear(512) | relu | linear(256) | relu | linear(10)"},
+    {"conv1d", "conv1d(64, kernel_size=3, padding=same) | relu | max_pool1d(2) "
+               "| conv1d(128, kernel_size=3, padding=same) | relu | max_pool1d(2) "
+               "| flatten | linear(128) | relu | linear(10)"},
+    {"residual", "h = conv1d(64, kernel_size=5, padding=same) | relu | max_pool1d(2) "
+                 "| conv1d(96, kernel_size=3, padding=same) | relu | max_pool1d(2)\n"
+                 "r = h | conv1d(96, kernel_size=3, padding=same) | relu | conv1d(96, kernel_size=3, padding=same)\n"
+                 "h + r | relu | flatten | linear(10)\n"},
 };
 
 enum { BUILTINS = sizeof builtin / sizeof *builtin, TEXT_MAX = 64 * 1024 };

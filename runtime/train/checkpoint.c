@@ -34,11 +34,11 @@ static struct ls_tensor *export_tensors(const struct lockstep_model *m, struct l
 
             ls_param_name(&g->node[i], j, t[k].name);
             t[k].rank = p->rank;
-            t[k].shape[0] = p->cols;
-            t[k].shape[1] = p->rows;
+            for (size_t d = 0; d < p->rank; d++)
+                t[k].shape[d] = ls_param_dim(p, d);
             t[k].data = data;
             for (size_t e = 0; e < p->rows * p->cols; e++)
-                data[e] = m->engine.w[p->offset + ls_param_index(p, e / p->rows, e % p->rows)];
+                data[e] = m->engine.w[p->offset + ls_param_index(p, e)];
             data += p->rows * p->cols;
         }
     return t;
@@ -51,6 +51,8 @@ enum lockstep_status lockstep_model_save(const struct lockstep_model *m, const c
     struct ls_tensor *t;
     enum lockstep_status s;
 
+    if (!m->channels)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "%s: not saved: expected a model of data, got a graph without", path);
     if (!ls_engine_finite(&m->engine))
         return ls_fail(err, LOCKSTEP_E_NONFINITE, "%s: not saved: weights are not finite", path);
     t = export_tensors(m, err);
@@ -79,6 +81,35 @@ void lockstep_model_digest(const struct lockstep_model *m, char hex[33])
     ls_free(t);
 }
 
+/* A shape as text: "(64, 28, 3)". */
+static void shape_text(size_t rank, const size_t *dim, char text[96])
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < rank; i++)
+        at += (size_t)snprintf(text + at, 96 - at, "%s%zu", i ? ", " : "(", dim[i]);
+    snprintf(text + at, 96 - at, "%s", rank ? ")" : "()");
+}
+
+static enum lockstep_status check_shape(const struct ls_param *p, const struct ls_tensor *t, const char *path,
+                                        struct lockstep_error *err)
+{
+    size_t dim[LS_TENSOR_RANK] = {0};
+    char expected[96], got[96];
+    bool equal = t->rank == p->rank;
+
+    for (size_t d = 0; d < p->rank; d++) {
+        dim[d] = ls_param_dim(p, d);
+        equal = equal && t->shape[d] == dim[d];
+    }
+    if (equal)
+        return LOCKSTEP_OK;
+    shape_text(p->rank, dim, expected);
+    shape_text(t->rank, t->shape, got);
+    return ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: tensor %s: expected shape %s, got %s", path, t->name, expected,
+                   got);
+}
+
 static const struct ls_tensor *find_tensor(const struct ls_tensors *f, const char *name)
 {
     for (size_t i = 0; i < f->n; i++)
@@ -98,7 +129,6 @@ static enum lockstep_status check_tensors(const struct ls_graph *g, const struct
                        f->n);
     for (size_t i = 0; i < g->n; i++)
         for (size_t j = 0; j < g->node[i].n_params; j++) {
-            const struct ls_param *p = &g->node[i].param[j];
             const struct ls_tensor *t;
             char name[64];
 
@@ -107,9 +137,8 @@ static enum lockstep_status check_tensors(const struct ls_graph *g, const struct
             if (!t)
                 return ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: expected tensor %s as in its model text, got none",
                                path, name);
-            if (t->rank != p->rank || t->shape[0] != p->cols || (p->rank > 1 && t->shape[1] != p->rows))
-                return ls_fail(err, LOCKSTEP_E_CHECKPOINT, "%s: tensor %s: expected shape (%zu, %zu), got (%zu, %zu)",
-                               path, name, p->cols, p->rows, t->shape[0], t->rank > 1 ? t->shape[1] : 1);
+            if (check_shape(&g->node[i].param[j], t, path, err))
+                return err->status;
         }
     return LOCKSTEP_OK;
 }
@@ -126,7 +155,7 @@ static void import_tensors(struct lockstep_model *m, const struct ls_tensors *f)
             ls_param_name(&m->graph.node[i], j, name);
             t = find_tensor(f, name);
             for (size_t e = 0; e < p->rows * p->cols; e++)
-                m->engine.w[p->offset + ls_param_index(p, e / p->rows, e % p->rows)] = t->data[e];
+                m->engine.w[p->offset + ls_param_index(p, e)] = t->data[e];
         }
     ls_engine_weights_changed(&m->engine);
 }

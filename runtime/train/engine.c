@@ -5,9 +5,9 @@
 
 /* Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed
  * cost. */
-static size_t unit_cost(const struct ls_unit *u)
+static size_t unit_cost(const struct ls_graph *g, const struct ls_unit *u)
 {
-    return u->rows * (lk_panels(u->cols) * LK_PANEL) + 64;
+    return u->rows * (lk_panels(u->cols) * LK_PANEL) * g->node[u->node].length + 64;
 }
 
 /* Contiguous units of about equal cost for each thread. */
@@ -16,11 +16,11 @@ static void share_units(struct ls_engine *e, unsigned threads)
     size_t total = 0, sum = 0, t = 0;
 
     for (size_t i = 0; i < e->g->n_units; i++)
-        total += unit_cost(&e->g->unit[i]);
+        total += unit_cost(e->g, &e->g->unit[i]);
     for (size_t i = 0; i < e->g->n_units; i++) {
-        while (t + 1 < threads && sum + unit_cost(&e->g->unit[i]) / 2 >= total / threads * (t + 1))
+        while (t + 1 < threads && sum + unit_cost(e->g, &e->g->unit[i]) / 2 >= total / threads * (t + 1))
             e->unit_end[t++] = i;
-        sum += unit_cost(&e->g->unit[i]);
+        sum += unit_cost(e->g, &e->g->unit[i]);
     }
     while (t < threads)
         e->unit_end[t++] = e->g->n_units;
@@ -110,13 +110,14 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
 
 enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *g, const struct lk_table *kernels,
                                     unsigned threads, enum ls_reduce reduce, size_t shards,
-                                    const struct ls_optim *optim, struct lockstep_error *err)
+                                    const struct ls_optim *optim, uint32_t seed, struct lockstep_error *err)
 {
     *e = (struct ls_engine){.g = g,
                             .kernels = *kernels,
                             .threads = threads,
                             .reduce = reduce,
                             .shards = shards,
+                            .seed = seed,
                             .optim = optim,
                             .sets = reduce == LS_REPLICAS ? threads : 1,
                             .label_stride = (g->block + 63) / 64 * 64,
@@ -131,8 +132,14 @@ void ls_engine_free(struct ls_engine *e)
 
 void ls_engine_weights_changed(struct ls_engine *e)
 {
-    for (size_t i = 0; i < e->g->n_units; i++)
-        ls_unit_transpose(e, &e->g->unit[i]);
+    for (size_t i = 0; i < e->g->n; i++)
+        for (size_t k = 0; k < e->g->node[i].n_params; k++) {
+            const struct ls_param *p = &e->g->node[i].param[k];
+            const size_t rows = p->rows / ls_taps(p);
+
+            for (size_t tap = 0; tap < ls_taps(p); tap++)
+                ls_unit_transpose(e, &(struct ls_unit){i, k, tap * rows, rows, 0, p->cols});
+        }
 }
 
 bool ls_engine_finite(const struct ls_engine *e)

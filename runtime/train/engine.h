@@ -24,6 +24,7 @@ struct ls_engine {
     unsigned threads;
     enum ls_reduce reduce;
     size_t shards;
+    uint32_t seed; /* of random masks */
     const struct ls_optim *optim;
 
     struct ls_arena arena;
@@ -45,7 +46,7 @@ struct ls_engine {
  */
 enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *g, const struct lk_table *kernels,
                                     unsigned threads, enum ls_reduce reduce, size_t shards,
-                                    const struct ls_optim *optim, struct lockstep_error *err);
+                                    const struct ls_optim *optim, uint32_t seed, struct lockstep_error *err);
 void ls_engine_free(struct ls_engine *e);
 
 /* Rewrite the transposed weights from w. */

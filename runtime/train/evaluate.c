@@ -98,29 +98,41 @@ enum lockstep_status lockstep_evaluate(struct lockstep_model *m, const struct lo
     return err->status;
 }
 
-/* Most probable class of a chunk's rows: the first maximum of the logits, and its softmax. The logits are overwritten.
- */
+/* What makes probabilities of the output. */
+static enum ls_link link_of(const struct ls_graph *g)
+{
+    return g->output->op->link == LS_LINK_NONE ? LS_LINK_NONE : g->loss->op->link;
+}
+
+/* The outputs of a chunk's rows become probabilities, in place. */
+static void link_rows(const struct ls_node *n, const struct ls_context *c, enum ls_link link)
+{
+    float *y = ls_rows(c, n->y);
+
+    if (link == LS_LINK_SOFTMAX)
+        c->k->softmax_fwd(c->rows, n->features, y, n->y.ld, y, n->y.ld);
+    for (size_t p = 0; link == LS_LINK_SIGMOID && p < lk_panels(n->features); p++)
+        c->k->sigmoid_fwd(c->rows * LK_PANEL, y + p * n->y.ld, y + p * n->y.ld);
+}
+
+/* Most probable class of a chunk's rows: the first maximum of the output, and its probability. */
 static void predict_chunk(void *user, const struct ls_engine *e, const struct ls_context *c)
 {
     struct evaluation *v = user;
     const struct ls_node *n = e->g->output;
-    float *z = ls_rows(c, n->y);
+    const float *y = ls_rows(c, n->y);
 
     for (size_t m = 0; m < c->rows; m++) {
         size_t best = 0;
 
         for (size_t i = 1; i < n->features; i++)
-            if (z[i / LK_PANEL * n->y.ld + m * LK_PANEL + i % LK_PANEL] >
-                z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL])
+            if (y[ls_at(n, n->y, m, i)] > y[ls_at(n, n->y, m, best)])
                 best = i;
         v->label[c->batch_row + m] = (uint8_t)best;
     }
-    c->k->softmax_fwd(c->rows, n->features, z, n->y.ld, z, n->y.ld);
-    for (size_t m = 0; m < c->rows; m++) {
-        const size_t best = v->label[c->batch_row + m];
-
-        v->probability[c->batch_row + m] = z[best / LK_PANEL * n->y.ld + m * LK_PANEL + best % LK_PANEL];
-    }
+    link_rows(n, c, link_of(e->g));
+    for (size_t m = 0; m < c->rows; m++)
+        v->probability[c->batch_row + m] = y[ls_at(n, n->y, m, v->label[c->batch_row + m])];
 }
 
 static void predict_worker(void *arg, struct ls_worker *w)
@@ -135,9 +147,13 @@ enum lockstep_status lockstep_predict(struct lockstep_model *m, const struct loc
                                       float *probability, struct lockstep_error *err)
 {
     struct evaluation v = {.m = m, .label = label, .probability = probability};
+    const struct ls_node *n = m->graph.output;
 
     if (ls_data_check(m, data, err))
         return err->status;
+    if (!n->flat || n->features != m->graph.classes)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "predict: expected a model with %zu outputs, one for each class, got %zu",
+                       m->graph.classes, n->features);
     if (!ls_pass_alloc(&v.pass, data, err)) {
         m->forwarded = m->differentiated = false;
         ls_team_run(m->engine.threads, predict_worker, &v);

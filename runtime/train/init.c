@@ -40,7 +40,7 @@ static double deviation(const struct ls_param *p, const char *init)
     if (!strcmp(init, "he"))
         return __builtin_sqrt(2.0 / (double)p->rows);
     if (!strcmp(init, "xavier"))
-        return __builtin_sqrt(2.0 / (double)(p->rows + p->cols));
+        return __builtin_sqrt(2.0 / (double)(p->rows + p->cols * ls_taps(p)));
     return normal_std(init);
 }
 
@@ -61,7 +61,7 @@ void ls_init(const struct ls_graph *g, const char *init, uint32_t seed, float *w
                     ls_philox(seed, LS_STREAM_INIT, (uint32_t[4]){number, (uint32_t)(e / 2), 0, 0}, word);
                     ls_normal(word, pair);
                 }
-                w[p->offset + ls_param_index(p, e / p->rows, e % p->rows)] = (float)(std * pair[e % 2]);
+                w[p->offset + ls_param_index(p, e)] = (float)(std * pair[e % 2]);
             }
         }
 }

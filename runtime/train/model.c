@@ -91,11 +91,14 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
     if (!m->channels || !m->length)
         return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected rows of at least 1 x 1, got %zu x %zu", m->channels,
                        m->length);
+    if (!classes || classes > LS_CLASSES)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "classes: expected 1..%d, got %zu", LS_CLASSES, classes);
     if (check_recipe(r, err) || parse_reduce(options, &reduce, err) || ls_machine_table(options, &table, err) ||
         ls_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
         ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||
         ls_plan(&m->graph, block_rows(r, shards, keep), keep, err) ||
-        ls_engine_init(&m->engine, &m->graph, &table, threads, reduce, shards, ls_optim_find(r->optimizer), err))
+        ls_engine_init(&m->engine, &m->graph, &table, threads, reduce, shards, ls_optim_find(r->optimizer), r->seed,
+                       err))
         return err->status;
     m->lr_rule = ls_lr_find(r->lr_schedule);
     host_fpenv = lk_fpenv_enter(); /* the answer does not depend on how the caller rounds */
@@ -207,6 +210,11 @@ static enum lockstep_status unknown_name(const struct lockstep_model *m, const c
                    near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 }
 
+static size_t count_of(const struct lockstep_model *m, const struct ls_node *n)
+{
+    return n->op->loss ? 1 : m->rows * n->features;
+}
+
 size_t lockstep_count(const struct lockstep_model *m, const char *name)
 {
     const struct named v = find(m, name);
@@ -215,7 +223,7 @@ size_t lockstep_count(const struct lockstep_model *m, const char *name)
         return m->rows;
     if (!v.node)
         return 0;
-    return v.param ? v.param->rows * v.param->cols : v.node->op->loss ? 1 : m->rows * v.node->features;
+    return v.param ? v.param->rows * v.param->cols : count_of(m, v.node);
 }
 
 static enum lockstep_status wrong_count(const char *name, size_t wanted, size_t count, struct lockstep_error *err)
@@ -223,10 +231,9 @@ static enum lockstep_status wrong_count(const char *name, size_t wanted, size_t 
     return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: expected %zu elements, got %zu", name, wanted, count);
 }
 
-/* Make room for a batch of rows. */
-static enum lockstep_status resize(struct lockstep_model *m, size_t rows, struct lockstep_error *err)
+enum lockstep_status ls_model_resize(struct lockstep_model *m, size_t rows, struct lockstep_error *err)
 {
-    const size_t features = m->graph.input->features;
+    const size_t features = m->graph.input ? m->graph.input->features : 0;
     float *input = ls_alloc(rows * features, sizeof *input, err), *loss = ls_alloc(rows, sizeof *loss, err);
     uint8_t *label = ls_alloc(rows, 1, err), *hit = ls_alloc(rows, 1, err);
 
@@ -257,7 +264,7 @@ static enum lockstep_status set_input(struct lockstep_model *m, const float *val
 
     if (!count || count % features || count / features > BATCH_MAX)
         return ls_fail(err, LOCKSTEP_E_USAGE, "input: expected a multiple of %zu elements, got %zu", features, count);
-    if (count / features != m->rows && resize(m, count / features, err))
+    if (count / features != m->rows && ls_model_resize(m, count / features, err))
         return err->status;
     memcpy(m->input, values, count * sizeof *values);
     m->forwarded = m->differentiated = false;
@@ -283,16 +290,14 @@ static enum lockstep_status set_label(struct lockstep_model *m, const float *val
 /* Copy between PyTorch's order and the panels of a parameter. */
 static void export_param(const struct ls_param *p, const float *flat, float *values)
 {
-    for (size_t c = 0; c < p->cols; c++)
-        for (size_t r = 0; r < p->rows; r++)
-            values[c * p->rows + r] = flat[p->offset + ls_param_index(p, c, r)];
+    for (size_t i = 0; i < p->rows * p->cols; i++)
+        values[i] = flat[p->offset + ls_param_index(p, i)];
 }
 
 static void import_param(const struct ls_param *p, const float *values, float *flat)
 {
-    for (size_t c = 0; c < p->cols; c++)
-        for (size_t r = 0; r < p->rows; r++)
-            flat[p->offset + ls_param_index(p, c, r)] = values[c * p->rows + r];
+    for (size_t i = 0; i < p->rows * p->cols; i++)
+        flat[p->offset + ls_param_index(p, i)] = values[i];
 }
 
 enum lockstep_status lockstep_set(struct lockstep_model *m, const char *name, const float *values, size_t count,
@@ -300,12 +305,12 @@ enum lockstep_status lockstep_set(struct lockstep_model *m, const char *name, co
 {
     const struct named v = find(m, name);
 
-    if (!strcmp(name, "label"))
+    if (!strcmp(name, "label") && m->graph.classes)
         return set_label(m, values, count, err);
-    if (v.node == m->graph.input && !v.param)
-        return set_input(m, values, count, err);
     if (!v.node)
         return unknown_name(m, name, err);
+    if (v.node == m->graph.input && !v.param)
+        return set_input(m, values, count, err);
     if (!v.param)
         return ls_fail(err, LOCKSTEP_E_USAGE, "%s: expected input, label or a parameter, got a computed value", name);
     if (count != v.param->rows * v.param->cols)
@@ -318,32 +323,20 @@ enum lockstep_status lockstep_set(struct lockstep_model *m, const char *name, co
 
 static void export_rows(const struct lockstep_model *m, const struct ls_node *n, struct ls_buffer b, float *values)
 {
-    const float *at = m->engine.act + b.offset;
+    const float *at = m->engine.act + b.offset + b.halo * LK_PANEL;
 
     for (size_t r = 0; r < m->rows; r++)
         for (size_t i = 0; i < n->features; i++)
-            values[r * n->features + i] = at[i / LK_PANEL * b.ld + r * LK_PANEL + i % LK_PANEL];
-}
-
-/* Common checks of get and grad for a node: its size, and whether it was computed for this batch. */
-static enum lockstep_status check_node(const struct lockstep_model *m, const char *name, size_t count, bool ready,
-                                       struct lockstep_error *err)
-{
-    if (count != lockstep_count(m, name))
-        return wrong_count(name, lockstep_count(m, name), count, err);
-    if (!ready)
-        return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: not computed yet for this batch (call lockstep_backward first)",
-                       name);
-    return LOCKSTEP_OK;
+            values[r * n->features + i] = at[ls_at(n, b, r, i)];
 }
 
 /* Do the rows still lie in the activation block? */
-static enum lockstep_status check_kept(const struct lockstep_model *m, const char *name, bool hidden,
+static enum lockstep_status check_kept(const struct lockstep_model *m, const struct ls_node *n, bool hidden,
                                        struct lockstep_error *err)
 {
     if (m->rows > m->graph.block || m->engine.sets > 1 || hidden)
         return ls_fail(err, LOCKSTEP_E_USAGE,
-                       "%.64s: not kept (set options.keep_values, and use a batch of at most %d rows)", name,
+                       "%.64s: not kept (set options.keep_values, and use a batch of at most %d rows)", n->name,
                        LS_BLOCK_ROWS);
     return LOCKSTEP_OK;
 }
@@ -358,6 +351,44 @@ static float loss_value(const struct lockstep_model *m)
     return loss;
 }
 
+/* The sum of the output, for a graph without a loss. */
+static double output_sum(const struct lockstep_model *m)
+{
+    const struct ls_node *n = m->graph.output;
+    const float *at = m->engine.act + n->y.offset + n->y.halo * LK_PANEL;
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n->features; i++)
+        sum += (double)at[ls_at(n, n->y, 0, i)];
+    return sum;
+}
+
+static enum lockstep_status not_computed(const char *name, struct lockstep_error *err)
+{
+    return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: not computed yet for this batch (call lockstep_backward first)",
+                   name);
+}
+
+enum lockstep_status ls_model_read(const struct lockstep_model *m, const struct ls_node *n, bool gradient,
+                                   float *values, size_t count, struct lockstep_error *err)
+{
+    const bool ready = gradient ? m->differentiated : m->forwarded && (!n->labelled || m->labelled);
+
+    if (count != count_of(m, n))
+        return wrong_count(n->name, count_of(m, n), count, err);
+    if (!ready)
+        return not_computed(n->name, err);
+    if (gradient && !n->on_path)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: has no gradient: the loss does not depend on it", n->name);
+    if (n->op->loss)
+        values[0] = gradient ? 1.0f : loss_value(m);
+    else if (check_kept(m, n, gradient ? n->hidden_d || !n->wants_grad : n->hidden_y, err))
+        return err->status;
+    else
+        export_rows(m, n, gradient ? n->d : n->y, values);
+    return LOCKSTEP_OK;
+}
+
 enum lockstep_status lockstep_get(const struct lockstep_model *m, const char *name, float *values, size_t count,
                                   struct lockstep_error *err)
 {
@@ -365,20 +396,11 @@ enum lockstep_status lockstep_get(const struct lockstep_model *m, const char *na
 
     if (!v.node)
         return unknown_name(m, name, err);
-    if (v.param) {
-        if (count != v.param->rows * v.param->cols)
-            return wrong_count(name, v.param->rows * v.param->cols, count, err);
-        export_param(v.param, m->engine.w, values);
-        return LOCKSTEP_OK;
-    }
-    if (check_node(m, name, count, m->forwarded && (!v.node->op->loss || m->labelled), err))
-        return err->status;
-    if (v.node->op->loss)
-        values[0] = loss_value(m);
-    else if (check_kept(m, name, v.node->hidden_y, err))
-        return err->status;
-    else
-        export_rows(m, v.node, v.node->y, values);
+    if (!v.param)
+        return ls_model_read(m, v.node, false, values, count, err);
+    if (count != v.param->rows * v.param->cols)
+        return wrong_count(name, v.param->rows * v.param->cols, count, err);
+    export_param(v.param, m->engine.w, values);
     return LOCKSTEP_OK;
 }
 
@@ -391,20 +413,11 @@ enum lockstep_status lockstep_grad(const struct lockstep_model *m, const char *n
         return unknown_name(m, name, err);
     if (v.param && count != v.param->rows * v.param->cols)
         return wrong_count(name, v.param->rows * v.param->cols, count, err);
-    if (v.param && m->differentiated) {
-        export_param(v.param, m->engine.root, values);
-        return LOCKSTEP_OK;
-    }
-    if (check_node(m, name, count, m->differentiated, err))
-        return err->status;
-    if (!v.node->on_path)
-        return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: has no gradient: the loss does not depend on it", name);
-    if (v.node->op->loss)
-        values[0] = 1.0f;
-    else if (check_kept(m, name, v.node->hidden_d || !v.node->wants_grad, err))
-        return err->status;
-    else
-        export_rows(m, v.node, v.node->d, values);
+    if (!v.param)
+        return ls_model_read(m, v.node, true, values, count, err);
+    if (!m->differentiated)
+        return not_computed(name, err);
+    export_param(v.param, m->engine.root, values);
     return LOCKSTEP_OK;
 }
 
@@ -432,27 +445,39 @@ static void single_worker(void *arg, struct ls_worker *w)
         s->finite = finite;
 }
 
+/* The mean loss, or the sum of the output of a graph without data. */
+static double objective(const struct lockstep_model *m)
+{
+    const struct ls_shards shards = ls_shards_of(m->rows, m->engine.shards);
+
+    if (m->graph.loss)
+        return ls_mean_loss(&shards, m->loss);
+    return m->graph.input ? 0.0 : output_sum(m);
+}
+
 /* Run the batch of lockstep_set in a mode. */
 static enum lockstep_status run_single(struct lockstep_model *m, enum ls_mode mode, double *loss,
                                        struct lockstep_error *err)
 {
-    const struct ls_shards shards = ls_shards_of(m->rows, m->engine.shards);
+    const struct ls_node *end = m->graph.loss ? m->graph.loss : m->graph.output;
+    const bool known = m->labelled || !end->labelled;
     struct ls_batch b = {.source = {.floats = m->input, .label = m->labelled ? m->label : NULL, .rows = m->rows},
                          .mode = mode,
                          .loss = m->loss,
-                         .hit = m->hit};
+                         .hit = m->hit,
+                         .step = (uint32_t)m->steps};
     struct single s = {&m->engine, &b, true};
     unsigned host_fpenv;
 
     if (!m->rows)
         return ls_fail(err, LOCKSTEP_E_USAGE, "input: not set (call lockstep_set with \"input\" first)");
-    if (mode != LS_FORWARD && !m->labelled)
+    if (mode != LS_FORWARD && !known)
         return ls_fail(err, LOCKSTEP_E_USAGE, "label: not set (call lockstep_set with \"label\" after \"input\")");
     host_fpenv = lk_fpenv_enter();
     m->engine.optim->scalars(&m->recipe, m->recipe.lr, m->steps + 1, &b.optim);
     ls_team_run(m->engine.threads, single_worker, &s);
     if (loss)
-        *loss = m->labelled ? ls_mean_loss(&shards, m->loss) : 0.0;
+        *loss = known ? objective(m) : 0.0;
     lk_fpenv_leave(host_fpenv);
     m->forwarded = true;
     m->differentiated = mode == LS_GRADIENT;

@@ -23,6 +23,13 @@ struct lockstep_model {
     bool labelled, forwarded, differentiated; /* what holds for this batch */
 };
 
+/* Make room for a batch of rows. E_MEMORY. */
+enum lockstep_status ls_model_resize(struct lockstep_model *m, size_t rows, struct lockstep_error *err);
+
+/* Value or gradient of a node, as lockstep_get and lockstep_grad. */
+enum lockstep_status ls_model_read(const struct lockstep_model *m, const struct ls_node *n, bool gradient,
+                                   float *values, size_t count, struct lockstep_error *err);
+
 /* Built-in text of a name, or NULL. */
 const char *ls_builtin_model(const char *name);
 

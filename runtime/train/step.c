@@ -26,6 +26,9 @@ static struct ls_context context_of(const struct walk *k, size_t row, size_t row
                                .row = row,
                                .rows = rows,
                                .batch_row = batch_row,
+                               .seed = e->seed,
+                               .step = k->b->step,
+                               .seeds = k->b->seeds,
                                .source = &k->b->source,
                                .label = e->label + k->set * e->label_stride,
                                .loss = k->b->loss,
@@ -48,27 +51,66 @@ static bool any_nonfinite(const float *loss, size_t n)
     return found;
 }
 
+/* The labels of the rows: by index for bytes, else in order. */
+static void take_labels(const struct ls_context *c)
+{
+    const struct ls_source *s = c->source;
+
+    for (size_t m = c->batch_row; s->label && m < c->batch_row + c->rows; m++)
+        c->label[c->row + m - c->batch_row] = s->label[s->bytes ? s->index[m] : m];
+}
+
+/* What depends on labels that nobody knows is left out. */
 static void forward_nodes(const struct walk *k, const struct ls_context *c)
 {
     const struct ls_graph *g = k->e->g;
 
+    take_labels(c);
     for (size_t i = 0; i < g->n; i++)
-        if (g->node[i].forward && !(g->node[i].op->loss && !c->source->label))
+        if (g->node[i].forward && !(g->node[i].labelled && !c->source->label))
             g->node[i].op->forward(&g->node[i], c);
+}
+
+/* Without a loss the gradient begins at the output. */
+static void seed_output(const struct ls_node *n, const struct ls_context *c)
+{
+    const float *seed = c->seeds ? c->seeds + c->batch_row * n->features : NULL;
+    float *d = ls_rows(c, n->d);
+
+    for (size_t m = 0; m < c->rows; m++)
+        for (size_t i = 0; i < n->features; i++)
+            d[ls_at(n, n->d, m, i)] = seed ? seed[m * n->features + i] : 1.0f;
+}
+
+/* The other users' gradients are added to the first one's, in the order of the model text. */
+static void add_branches(const struct ls_graph *g, const struct ls_node *n, const struct ls_context *c)
+{
+    for (size_t i = 0; i < n->n_extra; i++)
+        ls_add_values(n, c, g->extra[n->extra + i]);
+}
+
+static void backward_nodes(const struct walk *k, const struct ls_context *c)
+{
+    const struct ls_graph *g = k->e->g;
+
+    if (!g->loss && g->output->wants_grad)
+        seed_output(g->output, c);
+    for (size_t i = g->n; i-- > 0;) {
+        add_branches(g, &g->node[i], c);
+        if (g->node[i].backward && !g->node[i].op->grad_in_loss)
+            g->node[i].op->backward(&g->node[i], c);
+    }
 }
 
 /* Rows [row, row + rows) of the block, rows batch_row... of the batch: forward, loss, gradients of the values. */
 static void run_rows(const struct walk *k, size_t row, size_t rows, size_t batch_row)
 {
-    const struct ls_graph *g = k->e->g;
     const struct ls_context c = context_of(k, row, rows, batch_row);
 
     forward_nodes(k, &c);
-    if (any_nonfinite(k->b->loss + batch_row, rows))
+    if (k->e->g->loss && any_nonfinite(k->b->loss + batch_row, rows))
         k->e->nonfinite[k->w->t].set = true;
-    for (size_t i = g->n; i-- > 0;)
-        if (g->node[i].backward)
-            g->node[i].op->backward(&g->node[i], &c);
+    backward_nodes(k, &c);
 }
 
 /* A block: rows [first, end) of the batch, part of a shard; where its gradient goes. */

@@ -24,6 +24,8 @@ struct ls_batch {
     float *loss;
     uint8_t *hit;
     struct ls_optim_step optim;
+    uint32_t step;      /* of the run, from 0: random masks depend on it */
+    const float *seeds; /* see struct ls_context */
 };
 
 /*

@@ -53,7 +53,8 @@ static struct ls_batch batch_of(const struct run *r, size_t step, size_t t)
     struct ls_batch b = {.source = ls_data_source(r->train, r->index + first, rest < c->batch ? rest : c->batch),
                          .mode = LS_TRAIN,
                          .loss = r->loss[t & 1],
-                         .hit = r->hit[t & 1]};
+                         .hit = r->hit[t & 1],
+                         .step = (uint32_t)(r->m->steps + t)};
     const double lr = ls_lr(r->m->lr_rule, c->lr, c->warmup, t, r->batches * c->epochs);
 
     r->m->engine.optim->scalars(c, lr, r->m->steps + t + 1, &b.optim);

@@ -10,18 +10,18 @@ struct segment {
 
 enum { SEGMENTS = 4 };
 
-/* The runs of a unit: one for each panel of the weight, one for the bias (owned with the first rows). */
+/* The runs of a unit: one for each panel of its matrix, one for the bias (owned with the first rows). */
 static size_t segments_of(const struct ls_graph *g, const struct ls_unit *u, struct segment s[SEGMENTS])
 {
     const struct ls_node *n = &g->node[u->node];
+    const struct ls_param *w = &n->param[u->param], *bias = &n->param[1];
     const size_t panels = lk_panels(u->cols), panel = u->col / LK_PANEL, run = u->rows * LK_PANEL;
     size_t count = 0;
 
     for (size_t p = 0; p < panels; p++)
-        s[count++] =
-            (struct segment){n->param[0].offset + ((panel + p) * n->param[0].rows + u->row) * LK_PANEL, p * run, run};
-    if (n->n_params > 1 && u->row == 0)
-        s[count++] = (struct segment){n->param[1].offset + panel * LK_PANEL, panels * run, panels * LK_PANEL};
+        s[count++] = (struct segment){w->offset + ((panel + p) * w->rows + u->row) * LK_PANEL, p * run, run};
+    if (n->n_params > 1 && !bias->apart && u->row == 0)
+        s[count++] = (struct segment){bias->offset + panel * LK_PANEL, panels * run, panels * LK_PANEL};
     return count;
 }
 
@@ -39,7 +39,7 @@ void ls_unit_chains(const struct ls_engine *e, const struct ls_context *c, const
     const size_t panels = lk_panels(u->cols);
     const bool bias = segments_of(e->g, u, s) > panels;
 
-    n->op->grad(n, c, u, segment_in(g, &s[0]), (g.packed ? u->rows : n->param[0].rows) * LK_PANEL,
+    n->op->grad(n, c, u, segment_in(g, &s[0]), (g.packed ? u->rows : n->param[u->param].rows) * LK_PANEL,
                 bias ? segment_in(g, &s[panels]) : NULL, first);
 }
 
@@ -52,15 +52,36 @@ void ls_unit_add(const struct ls_engine *e, const struct ls_unit *u, struct ls_g
         e->kernels.k.add(s[i].n, segment_in(left, &s[i]), segment_in(right, &s[i]), segment_in(left, &s[i]));
 }
 
+/* Weights whose groups do not begin with a panel, element by element. */
+static void transpose_groups(const struct ls_param *p, const struct ls_unit *u, const float *w, float *wt)
+{
+    const size_t inputs = p->rows / ls_taps(p), outputs = p->cols / ls_groups(p), rows = ls_transposed_rows(p);
+
+    for (size_t r = u->row; r < u->row + u->rows; r++)
+        for (size_t o = u->col; o < u->col + u->cols; o++) {
+            const size_t c = o / outputs * inputs + r % inputs, k = r / inputs * outputs + o % outputs;
+
+            wt[(c / LK_PANEL * rows + k) * LK_PANEL + c % LK_PANEL] =
+                w[(o / LK_PANEL * p->rows + r) * LK_PANEL + o % LK_PANEL];
+        }
+}
+
 void ls_unit_transpose(struct ls_engine *e, const struct ls_unit *u)
 {
-    const struct ls_node *n = &e->g->node[u->node];
-    const struct ls_param *p = &n->param[0];
+    const struct ls_param *p = &e->g->node[u->node].param[u->param];
+    const float *w = e->w + p->offset;
+    float *wt = e->wt + p->wt_offset;
+    const size_t inputs = p->rows / ls_taps(p), tap = u->row / inputs, c = u->row % inputs;
 
-    if (n->backward)
-        e->kernels.k.transpose(
-            u->rows, u->cols, e->w + p->offset + (u->col / LK_PANEL * p->rows + u->row) * LK_PANEL, p->rows * LK_PANEL,
-            e->wt + n->wt_offset + (u->row / LK_PANEL * p->cols + u->col) * LK_PANEL, p->cols * LK_PANEL);
+    if (!p->transposed)
+        return;
+    if (ls_groups(p) > 1) {
+        transpose_groups(p, u, w, wt);
+        return;
+    }
+    e->kernels.k.transpose(u->rows, u->cols, w + (u->col / LK_PANEL * p->rows + u->row) * LK_PANEL, p->rows * LK_PANEL,
+                           wt + (c / LK_PANEL * ls_transposed_rows(p) + tap * p->cols + u->col) * LK_PANEL,
+                           ls_transposed_rows(p) * LK_PANEL);
 }
 
 /* The gradient of a unit is complete: update its parameters, or keep it. */

@@ -165,8 +165,19 @@ progress() {
     ! grep -q $'[\r\e]' "$err" "$out" || fail 'a progress line without a terminal'
 }
 
+gradcheck() {
+    bad 2 'model text: line 1, column 11: .*did you mean "linear"' gradcheck --model 'flatten | liner(10)'
+    bad 2 '--batch: this command has no such option' gradcheck --batch 3
+    "$lockstep" gradcheck --isa ref >"$out" || fail 'gradcheck: expected exit code 0'
+    ! grep -v ' ok$' "$out" | tail -n +2 | grep . || fail 'gradcheck: a tensor failed'
+    grep -qE '^gelu +input +gradient .* ok$' "$out" || fail 'gradcheck: expected the gradient of gelu'
+    "$lockstep" gradcheck --model 'flatten | linear(4) | relu | linear(10)' >"$out" || fail 'gradcheck --model failed'
+    tail -n 1 "$out" | grep -qE '^differences of all 3190 parameters: .* times' || fail 'gradcheck: no cost'
+}
+
 usage_errors
 file_errors
+gradcheck
 environment
 outputs
 diverging

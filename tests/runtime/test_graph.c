@@ -135,13 +135,14 @@ static void losses_and_labels(void **state)
     expect_error("flatten | linear(10) | cross_entropy(label) | relu",
                  "model text: line 1, column 47: relu: expected a value of the batch, got the loss");
     expect_error("z = flatten | linear(10)\ncross_entropy(z)",
-                 "model text: line 2, column 1: cross_entropy: expected 2 values, got 1");
+                 "model text: line 2, column 1: cross_entropy: expected label as the last argument");
     expect_error("z = flatten | linear(10)\ncross_entropy(z, z)",
-                 "model text: line 2, column 1: cross_entropy: expected label as the second argument");
+                 "model text: line 2, column 1: cross_entropy: expected label as the last argument");
     expect_error("label | linear(10)",
-                 "model text: line 1, column 1: label: expected only as the second argument of a loss");
-    expect_error("z = flatten(label) | linear(10)",
-                 "model text: line 1, column 13: label: expected only as the second argument of a loss");
+                 "model text: line 1, column 1: label: expected only as the last argument of cross_entropy or one_hot");
+    expect_error(
+        "z = flatten(label) | linear(10)",
+        "model text: line 1, column 13: label: expected only as the last argument of cross_entropy or one_hot");
     expect_error("x = label", "model text: line 1, column 1: expected a value, got the labels");
 }
 
@@ -156,7 +157,11 @@ static void statement_names(void **state)
                  "model text: line 2, column 1: expected an op, got another name for a value");
     expect_error("a123456789b123456789c123456789d123456789e1234567 = flatten | linear(10)",
                  "model text: line 1, column 1: expected a name of at most 47 letters");
-    expect_error("a = 3", "model text: line 1, column 5: expected a value, got a number");
+    expect_error("label; linear(10)", "model text: line 1, column 1: expected a value, got the labels");
+    expect_error("flatten | linear(10) | leaky_relu(1e39)",
+                 "model text: line 1, column 35: leaky_relu: negative_slope: expected a number");
+    expect_error("1e39 * relu", "model text: line 1, column 1: expected a number of at most 3.4e38, got 1e+39");
+    expect_error("a = 3", "model text: line 1, column 5: expected 10 outputs, one for each class, got 1");
     expect_error("flatten | linear(5) | relu\nlinear(10)",
                  "model text: line 1, column 1: a value without a name that nothing uses (give it a name, or begin the "
                  "next line with |)");
@@ -391,11 +396,11 @@ static void buffers_do_not_overlap(void **state)
     }
 }
 
-/* Units cover every element of every weight on the path once. */
+/* Units cover every element of every weight and every bias of its own on the path once, no unit two taps. */
 static void units_cover_the_parameters(void **state)
 {
-    struct ls_graph g = plan("h = flatten | linear(70)\ndead = h | linear(3)\nz = h | relu | linear(10)\n"
-                             "cross_entropy(z, label)",
+    struct ls_graph g = plan("t = conv_transpose1d(40, kernel_size=3, groups=2)\nh = t | max_pool1d(30) | flatten | "
+                             "linear(70)\ndead = h | linear(3)\nz = h | relu | linear(10)\ncross_entropy(z, label)",
                              false);
     uint8_t *seen = calloc(g.params, 1);
     size_t count = 0;
@@ -404,16 +409,17 @@ static void units_cover_the_parameters(void **state)
     assert_non_null(seen);
     for (size_t i = 0; i < g.n_units; i++) {
         const struct ls_unit *u = &g.unit[i];
-        const struct ls_param *p = &g.node[u->node].param[0];
+        const struct ls_param *p = &g.node[u->node].param[u->param];
 
         assert_true(u->col % LK_PANEL == 0 && u->rows && u->cols);
         assert_true(u->row + u->rows <= p->rows && u->col + u->cols <= p->cols);
+        assert_int_equal(u->row / (p->rows / ls_taps(p)), (u->row + u->rows - 1) / (p->rows / ls_taps(p)));
         assert_string_not_equal(g.node[u->node].name, "dead");
         for (size_t c = u->col; c < u->col + u->cols; c++)
             for (size_t r = u->row; r < u->row + u->rows; r++, count++)
-                assert_int_equal(seen[p->offset + ls_param_index(p, c, r)]++, 0);
+                assert_int_equal(seen[p->offset + ls_param_index(p, c * p->rows + r)]++, 0);
     }
-    assert_int_equal(count, 784 * 70 + 70 * 10);
+    assert_int_equal(count, 28 * 20 * 3 + 40 + 40 * 70 + 70 * 10);
     free(seen);
     ls_graph_free(&g);
 }
@@ -479,6 +485,11 @@ static void plans_give_the_same_bits(void **state)
         "flatten | linear(33) | relu | linear(20) | sigmoid | linear(18) | tanh | linear(10)",
         "relu | flatten | linear(20) | softmax | linear(10) | tanh",
         "flatten | linear(17) | relu | sigmoid | linear(10, bias=false) | softmax",
+        "conv1d(18, kernel_size=3, padding=same) | relu | conv1d(20, kernel_size=2, groups=2) | tanh | max_pool1d(2) | "
+        "flatten | linear(10)",
+        "conv_transpose1d(17, kernel_size=4, stride=2, padding=1) | relu | conv_transpose1d(18, kernel_size=3) | "
+        "sigmoid | "
+        "avg_pool1d(3) | flatten | linear(10)",
     };
 
     (void)state;

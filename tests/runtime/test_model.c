@@ -389,7 +389,8 @@ static void model_text_has_three_forms(void **state)
     assert_string_equal(lockstep_model_text(m), "flatten | linear(100) | relu | linear(10)");
     lockstep_model_free(m);
     usage(lockstep_model_new("two-layr", 28, 28, 10, NULL, NULL, &m, &err),
-          "model: expected a built-in name (two-layer, mlp), a model text or a file, got \"two-layr\" (did you mean "
+          "model: expected a built-in name (two-layer, mlp, conv1d, residual), a model text or a file, got "
+          "\"two-layr\" (did you mean "
           "\"two-layer\"?)");
     assert_int_equal(lockstep_model_new("/nowhere", 28, 28, 10, NULL, NULL, &m, &err), LOCKSTEP_E_USAGE);
     assert_non_null(strstr(err.text, "No such file or directory"));

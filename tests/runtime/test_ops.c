@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Every op of the registry: values and all gradients against its plain double definition (gradients by central
- * differences), and the worked numbers of the lecture notes. */
+ * Every op of the registry, alone and among others, by the gradient check; and the worked numbers of the lecture notes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,10 +13,11 @@
 #include <string.h>
 
 #include "core/rng.h"
+#include "train/gradcheck.h"
+#include "train/machine.h"
 #include "train/model.h"
 
-enum { ROWS = 11, NODES = 24 };
-static const double VALUE_TOLERANCE = 1e-5, GRADIENT_TOLERANCE = 2e-5, KINK = 1e-3;
+enum { NODES = 24 };
 
 static float number(uint32_t seed, uint32_t i)
 {
@@ -89,7 +89,10 @@ static void set_params(struct bench *b, uint32_t seed)
 
 static double define(struct bench *b)
 {
-    return ls_define(b->g, b->rows, b->x, (const double *const *)b->param, b->label, b->value);
+    const struct ls_define_input in = {
+        .rows = b->rows, .x = b->x, .params = (const double *const *)b->param, .label = b->label, .seed = 1};
+
+    return ls_define(b->g, &in, b->value);
 }
 
 /* A model with the batch x (rows, features) and labels; x NULL: random, away from 0. */
@@ -139,21 +142,6 @@ static void backward(struct bench *b)
         fail_msg("%s", err.text);
 }
 
-/* ---- comparison ---- */
-
-/* max |got - expected| <= tolerance * max |expected|; anything that is not a number fails. */
-static bool agrees(const float *got, const double *expected, size_t n, double tolerance)
-{
-    double most = 0.0;
-
-    for (size_t i = 0; i < n; i++)
-        most = fmax(most, fabs(expected[i]));
-    for (size_t i = 0; i < n; i++)
-        if (!(fabs((double)got[i] - expected[i]) <= tolerance * most))
-            return false;
-    return true;
-}
-
 static float *fetch(const struct lockstep_model *m, const char *name, bool gradient)
 {
     const size_t n = lockstep_count(m, name);
@@ -165,185 +153,60 @@ static float *fetch(const struct lockstep_model *m, const char *name, bool gradi
     return v;
 }
 
-static void check(const struct bench *b, const char *name, bool gradient, const double *expected)
-{
-    float *got = fetch(b->m, name, gradient);
-
-    if (!agrees(got, expected, lockstep_count(b->m, name), gradient ? GRADIENT_TOLERANCE : VALUE_TOLERANCE))
-        fail_msg("%s (%s): %s of %s differs from its definition", b->m->text, lockstep_model_isa(b->m),
-                 gradient ? "gradient" : "value", name);
-    free(got);
-}
-
-static void check_values(struct bench *b)
-{
-    for (size_t i = 0; i < b->g->n; i++) {
-        const struct ls_node *n = &b->g->node[i];
-        double mean = define(b);
-
-        check(b, n->name, false, n->op->loss ? &mean : b->value[i]);
-    }
-}
-
-/* ---- central differences ---- */
-
-static const double STEP = 1e-5;
-
-/* An op in the place of another: its definition with one element of the result moved. */
-static struct {
-    const struct ls_op *op;
-    size_t element;
-    double by;
-} moved;
-
-static void define_moved(const struct ls_node *n, size_t rows, const double *const *x, const double *const *p,
-                         const uint8_t *label, double *y)
-{
-    moved.op->define(n, rows, x, p, label, y);
-    y[moved.element] += moved.by;
-}
-
-/* Gradient of the loss with respect to the value of node i. */
-static double *value_differences(struct bench *b, size_t i)
-{
-    static const struct ls_op stand_in = {.name = "moved", .define = define_moved};
-    struct ls_node *n = &b->g->node[i];
-    const size_t count = b->rows * n->features;
-    double *d = zeros(count, sizeof *d);
-
-    moved.op = n->op;
-    n->op = &stand_in;
-    for (moved.element = 0; moved.element < count; moved.element++) {
-        moved.by = STEP;
-        d[moved.element] = define(b);
-        moved.by = -STEP;
-        d[moved.element] = (d[moved.element] - define(b)) / (2.0 * STEP);
-    }
-    n->op = moved.op;
-    return d;
-}
-
-static double *param_differences(struct bench *b, double *param, size_t count)
-{
-    double *d = zeros(count, sizeof *d);
-
-    for (size_t e = 0; e < count; e++) {
-        const double at = param[e];
-
-        param[e] = at + STEP;
-        d[e] = define(b);
-        param[e] = at - STEP;
-        d[e] = (d[e] - define(b)) / (2.0 * STEP);
-        param[e] = at;
-    }
-    return d;
-}
-
-static size_t check_gradients(struct bench *b)
-{
-    size_t k = 0, checked = 0;
-
-    backward(b);
-    for (size_t i = 0; i < b->g->n; i++) {
-        const struct ls_node *n = &b->g->node[i];
-
-        for (size_t j = 0; j < n->n_params; j++, k++, checked++) {
-            double *d = param_differences(b, b->param[k], n->param[j].rows * n->param[j].cols);
-            char name[64];
-
-            ls_param_name(n, j, name);
-            check(b, name, true, d);
-            free(d);
-        }
-        if (!n->op->loss && n->on_path) {
-            double *d = value_differences(b, i);
-
-            check(b, n->name, true, d);
-            free(d);
-            checked++;
-        }
-    }
-    return checked;
-}
-
-/* Is every relu's input far enough from 0 for a difference? */
-static bool off_kinks(const struct bench *b)
-{
-    for (size_t i = 0; i < b->g->n; i++)
-        if (b->g->node[i].op->act == LK_ACT_RELU)
-            for (size_t k = 0; k < b->rows * b->g->node[i].features; k++)
-                if (fabs(b->value[b->g->node[i].input[0] - b->g->node][k]) < KINK)
-                    return false;
-    return true;
-}
-
-static struct bench bench_off_kinks(const char *text, size_t channels, size_t length, size_t classes, const char *isa)
-{
-    for (uint32_t seed = 1; seed < 200; seed++) {
-        struct lockstep_model *m = try_model(text, channels, length, classes, isa);
-        struct bench b;
-
-        if (!m)
-            fail_msg("%s: no model", text);
-        b = bench_of(m, ROWS, NULL, NULL, seed);
-        if (off_kinks(&b))
-            return b;
-        bench_free(&b);
-    }
-    fail_msg("%s: no batch away from the kinks", text);
-    abort();
-}
+/* ---- the gradient check ---- */
 
 static const char *const ISAS[] = {"ref", NULL}; /* NULL: the preferred one */
 
+static struct ls_check check_of(const char *isa, struct lk_table *table)
+{
+    const struct lockstep_options options = {.isa = isa};
+    struct lockstep_error err;
+
+    assert_int_equal(ls_machine_table(&options, table, &err), LOCKSTEP_OK);
+    return (struct ls_check){.kernels = table, .threads = 2, .seed = 1};
+}
+
 static void check_text(const char *text, size_t channels, size_t length, size_t classes)
 {
-    for (int i = 0; i < 2; i++) {
-        struct bench b = bench_off_kinks(text, channels, length, classes, ISAS[i]);
+    const struct ls_check_model m = {.name = text,
+                                     .text = text,
+                                     .channels = channels,
+                                     .length = length,
+                                     .classes = classes,
+                                     .rows = 5,
+                                     .every_node = true};
 
-        backward(&b);
-        check_values(&b);
-        assert_true(check_gradients(&b) >= b.g->n - 1);
-        bench_free(&b);
+    for (int i = 0; i < 2; i++) {
+        struct lk_table table;
+        struct ls_check check = check_of(ISAS[i], &table);
+        struct lockstep_error err;
+
+        if (ls_gradcheck(&check, &m, NULL, &err))
+            fail_msg("%s: %s", text, err.text);
+        if (check.failed)
+            fail_msg("%s: %s", ISAS[i] ? ISAS[i] : "preferred", check.first.text);
+        assert_true(check.tensors > 2);
     }
 }
 
 /* ---- the registry ---- */
 
-/* Complete an op's example to a model: what makes logits of it, and a number of classes that fits. */
-static void complete(const struct ls_op *op, char text[256], size_t *channels, size_t *length, size_t *classes)
-{
-    static const char *const tail[] = {"", " | linear(5)", " | flatten | linear(5)"};
-    const char *input = strstr(op->example, "input(");
-
-    *length = 1;
-    if (!input || sscanf(input, "input(%zu, %zu)", channels, length) < 1)
-        fail_msg("%s: expected an example with input(...), got \"%s\"", op->name, op->example);
-    for (int t = op->loss ? 0 : 1; t < (op->loss ? 1 : 3); t++)
-        for (*classes = 1; *classes <= 32; ++*classes) {
-            struct lockstep_model *m;
-
-            snprintf(text, 256, "%s%s", op->example, tail[t]);
-            m = try_model(text, *channels, *length, *classes, NULL);
-            lockstep_model_free(m);
-            if (m)
-                return;
-        }
-    fail_msg("%s: the example \"%s\" cannot be made a model", op->name, op->example);
-}
-
 static void every_op_is_what_it_says(void **state)
 {
     (void)state;
-    for (size_t i = 0; ls_ops[i]; i++) {
-        size_t channels, length, classes;
-        char text[256];
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; ls_ops[i]; i++) {
+            struct lk_table table;
+            struct ls_check check = check_of(ISAS[k], &table);
+            struct lockstep_error err;
 
-        assert_true(ls_ops[i]->define && ls_ops[i]->formula && ls_ops[i]->example);
-        assert_non_null(strstr(ls_ops[i]->example, ls_ops[i]->name));
-        complete(ls_ops[i], text, &channels, &length, &classes);
-        check_text(text, channels, length, classes);
-    }
+            assert_true(ls_ops[i]->define && ls_ops[i]->formula && ls_ops[i]->shapes && ls_ops[i]->example);
+            assert_non_null(strstr(ls_ops[i]->example, ls_ops[i]->name));
+            if (ls_gradcheck_op(&check, ls_ops[i], &err))
+                fail_msg("%s: %s", ls_ops[i]->name, err.text);
+            if (check.failed)
+                fail_msg("%s", check.first.text);
+        }
 }
 
 /* Several panels, tails, an op between, before and behind others. */
@@ -356,38 +219,35 @@ static void ops_work_together(void **state)
     check_text("sigmoid | flatten | relu | linear(10) | tanh", 3, 6, 10);
     check_text("tanh | flatten | softmax | linear(16) | flatten | relu | sigmoid", 4, 4, 16);
     check_text(
+        "conv1d(18, kernel_size=3, padding=same) | relu | conv1d(20, kernel_size=2, stride=2, groups=2) | tanh | "
+        "max_pool1d(2, stride=1) | conv_transpose1d(6, kernel_size=3, stride=2) | sigmoid | avg_pool1d(3) | "
+        "flatten | linear(5)",
+        3, 7, 5);
+    check_text("conv_transpose1d(17, kernel_size=3, padding=1) | relu | conv1d(4, kernel_size=4, padding=causal, "
+               "dilation=2) | adaptive_avg_pool1d(1) | flatten | relu",
+               3, 6, 4);
+    check_text(
         "h = flatten | linear(12)\ndead = h | linear(3)\nz = h | relu | linear(4)\nloss = cross_entropy(z, label)\n", 2,
         9, 4);
+    check_text("dead = conv_transpose1d(2, 3)\nz = flatten | linear(4)\nloss = cross_entropy(z, label)", 2, 9, 4);
 }
 
-/* The comparison sees one wrong element, whichever it is. */
-static void the_check_can_fail(void **state)
+/* Gates on every layout, of one value with itself and with numbers; products of matrices and vectors. */
+static void gates_and_products(void **state)
 {
-    struct bench b = bench_off_kinks("input(9) | linear(6) | relu | linear(5)", 9, 1, 5, "ref");
-    const size_t n = lockstep_count(b.m, "0.weight");
-    double *d = param_differences(&b, b.param[0], n), most = 0.0;
-    float *got;
-
     (void)state;
-    backward(&b);
-    got = fetch(b.m, "0.weight", true);
-    assert_true(agrees(got, d, n, GRADIENT_TOLERANCE));
-    for (size_t i = 0; i < n; i++)
-        most = fmax(most, fabs(d[i]));
-    for (size_t i = 0; i < n; i++) {
-        const float right = got[i];
-
-        got[i] = right + (float)(1e-4 * most);
-        assert_false(agrees(got, d, n, GRADIENT_TOLERANCE));
-        got[i] = right - (float)(1e-4 * most);
-        assert_false(agrees(got, d, n, GRADIENT_TOLERANCE));
-        got[i] = NAN;
-        assert_false(agrees(got, d, n, GRADIENT_TOLERANCE));
-        got[i] = right;
-    }
-    free(got);
-    free(d);
-    bench_free(&b);
+    check_text("x = input\na = x | sigmoid\ny = (x * x - a) / (2 + a * 0.5) + maximum(x, -x)\n"
+               "flatten(-minimum(y, -y)) | linear(4)",
+               3, 20, 4);
+    check_text("x = input\ns = x | sum\ny = x * mean(x | square) - s\nlog(exp(y | flatten)) | linear(4)", 19, 2, 4);
+    check_text("x = input\ny = matmul(parameter(18, 3), x)\nz = matmul(y, matmul(parameter(33, 5), parameter(5, 18)))\n"
+               "flatten(z + 1) | linear(4)",
+               3, 33, 4);
+    check_text("x = input\nv = x | flatten | linear(17)\ny = matmul(x, v)\nz = matmul(y, x)\nlinear(z, 4)", 19, 17, 4);
+    check_text("x = input(20)\nv = x | tanh\nmatmul(x, v) * matmul(v, v) * v | linear(4)", 20, 1, 4);
+    check_text("h = flatten | linear(20) | relu\nr = h + (h | linear(20) | relu)\ng = r * (r | linear(20) | sigmoid)\n"
+               "g | linear(4)",
+               2, 9, 4);
 }
 
 /* ---- worked numbers: an upstream gradient g = dL/dy put in by hand ---- */
@@ -424,13 +284,13 @@ static void local_gradient(struct bench *b, const char *name, const float *g, fl
 
     for (size_t r = 0; r < b->rows; r++)
         for (size_t i = 0; i < n->features; i++)
-            c.act[n->d.offset + i / LK_PANEL * n->d.ld + r * LK_PANEL + i % LK_PANEL] = g[r * n->features + i];
+            ls_rows(&c, n->d)[ls_at(n, n->d, r, i)] = g[r * n->features + i];
     saved = lk_fpenv_enter();
     n->op->backward(n, &c);
     lk_fpenv_leave(saved);
     for (size_t r = 0; r < b->rows; r++)
         for (size_t i = 0; i < in->features; i++)
-            dx[r * in->features + i] = c.act[in->d.offset + i / LK_PANEL * in->d.ld + r * LK_PANEL + i % LK_PANEL];
+            dx[r * in->features + i] = ls_rows(&c, in->d)[ls_at(in, in->d, r, i)];
 }
 
 static void near_all(const float *got, const double *expected, size_t n, double tolerance)
@@ -530,7 +390,8 @@ static void math_cross_entropy(void **state)
     assert_true(fabs(loss - 1.6094379124341003) <= 1e-6 * 1.6094379124341003);
     d = fetch(b.m, "input", true);
     near_all(d, (const double[3]){0.3, -0.8, 0.5}, 3, 1e-6);
-    b.g->loss->op->define(b.g->loss, 1, (const double *const[]){p}, NULL, (const uint8_t[]){1}, exact);
+    b.g->loss->op->define(b.g->loss,
+                          &(struct ls_reference){.rows = 1, .x = {p}, .label = (const uint8_t[]){1}, .y = exact});
     assert_true(fabs(exact[0] - 1.6094379124341003) <= 1e-15 * 1.61);
     free(d);
     bench_free(&b);
@@ -602,7 +463,7 @@ static void math_vectors(void **state)
     near_all(up, (const double[2]){0.44, 0.52}, 2, 1e-7);
     local_gradient(&b, "0", up, dx);
     near_all(dx, (const double[2]){-0.112, 0.636}, 2, 1e-7);
-    n->op->grad(n, &c, &(struct ls_unit){(size_t)(n - b.g->node), 0, 2, 0, 2}, g, 2 * LK_PANEL, db, true);
+    n->op->grad(n, &c, &(struct ls_unit){(size_t)(n - b.g->node), 0, 0, 2, 0, 2}, g, 2 * LK_PANEL, db, true);
     near_all((const float[4]){g[0], g[LK_PANEL], g[1], g[LK_PANEL + 1]}, (const double[4]){0.088, 0.176, 0.104, 0.208},
              4, 1e-7);
     near_all(db, (const double[2]){0.44, 0.52}, 2, 1e-7);
@@ -629,7 +490,7 @@ static void math_linear(void **state)
     near_all(y, (const double[4]){-1.5, -2.5, 4.5, 12.5}, 4, 0.0);
     local_gradient(&b, "0", up, dx);
     near_all(dx, (const double[6]){-3.0, -3.0, -3.0, 14.0, 19.0, 24.0}, 6, 0.0);
-    n->op->grad(n, &c, &(struct ls_unit){(size_t)(n - b.g->node), 0, 3, 0, 2}, g, 3 * LK_PANEL, db, true);
+    n->op->grad(n, &c, &(struct ls_unit){(size_t)(n - b.g->node), 0, 0, 3, 0, 2}, g, 3 * LK_PANEL, db, true);
     for (int i = 0; i < 3; i++)
         near_all(g + i * LK_PANEL, (const double[3][2]){{5.0, 5.0}, {2.0, 3.0}, {-1.0, 1.0}}[i], 2, 0.0);
     near_all(db, (const double[2]){3.0, 2.0}, 2, 0.0);
@@ -665,7 +526,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_op_is_what_it_says),
         cmocka_unit_test(ops_work_together),
-        cmocka_unit_test(the_check_can_fail),
+        cmocka_unit_test(gates_and_products),
         cmocka_unit_test(math_relu),
         cmocka_unit_test(math_sigmoid),
         cmocka_unit_test(math_tanh),

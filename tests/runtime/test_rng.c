@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Philox against Random123's own header, uniform and normal numbers by their range and moments, math64 against libm. */
+ * Philox against Random123's own header, uniform and normal numbers by their range and moments, math64 against libm, the
+ * words of dropout against Philox. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,8 @@
 #pragma GCC diagnostic ignored "-Wconversion"
 #include <Random123/philox.h>
 #pragma GCC diagnostic pop
+
+#include "cpu.h"
 
 #include "core/math64.h"
 #include "core/rng.h"
@@ -64,6 +67,48 @@ static void philox_may_work_in_place(void **state)
     ls_philox(5, 6, counter, out);
     ls_philox(5, 6, counter, counter);
     assert_memory_equal(counter, out, sizeof out);
+}
+
+/* An element is dropped where its word, that of its place in PyTorch's order, is below the threshold: with the word as
+ * threshold it stays, with the word + 1 it goes. */
+static void check_dropout(const struct lk_kernels *k, struct lk_dropout p, size_t b, size_t c, size_t l)
+{
+    enum { B = 3, C = 21, L = 5, ROWS = B * L * LK_PANEL };
+    float x[2 * ROWS], y[2 * ROWS];
+    const struct lk_cview in = {x, ROWS, L};
+    const struct lk_view out = {y, ROWS, L};
+    const uint32_t counter[4] = {(uint32_t)(c * L + l), p.row + (uint32_t)b, p.step, 0};
+    const size_t at = c / LK_PANEL * ROWS + (b * L + l) * LK_PANEL + c % LK_PANEL;
+    uint32_t word[4];
+
+    for (size_t i = 0; i < 2 * (size_t)ROWS; i++)
+        x[i] = 1;
+    ls_philox(p.seed, p.stream, counter, word);
+    p.threshold = word[0];
+    k->dropout(&p, B, C, L, in, out);
+    assert_true(y[at] == p.scale);
+    p.threshold = word[0] + 1;
+    k->dropout(&p, B, C, L, in, out);
+    assert_true(y[at] == 0);
+}
+
+static void dropout_takes_its_words(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < LK_ISA_COUNT; isa++) {
+        struct lk_table table;
+
+        if (!lk_isa_supported((enum lk_isa)isa, lk_cpu_features()))
+            continue;
+        lk_table_init(&table, (enum lk_isa)isa, lk_cpu_features());
+        for (uint32_t i = 0; i < 500; i++) {
+            uint32_t key[4], at[4];
+            words(2 * i, key);
+            words(2 * i + 1, at);
+            check_dropout(&table.k, (struct lk_dropout){key[0], key[1], key[2], key[3], 0, 2.0f}, at[0] % 3, at[1] % 21,
+                          at[2] % 5);
+        }
+    }
 }
 
 static void uniform_is_in_range(void **state)
@@ -181,15 +226,11 @@ static void powi_multiplies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_is_random123),
-        cmocka_unit_test(philox_may_work_in_place),
-        cmocka_unit_test(uniform_is_in_range),
-        cmocka_unit_test(normal_has_its_moments),
-        cmocka_unit_test(normal_at_the_edges_is_finite),
-        cmocka_unit_test(sin_and_cos_match_libm),
-        cmocka_unit_test(log_matches_libm),
-        cmocka_unit_test(exp_matches_libm),
-        cmocka_unit_test(powi_multiplies),
+        cmocka_unit_test(philox_is_random123),     cmocka_unit_test(philox_may_work_in_place),
+        cmocka_unit_test(dropout_takes_its_words), cmocka_unit_test(uniform_is_in_range),
+        cmocka_unit_test(normal_has_its_moments),  cmocka_unit_test(normal_at_the_edges_is_finite),
+        cmocka_unit_test(sin_and_cos_match_libm),  cmocka_unit_test(log_matches_libm),
+        cmocka_unit_test(exp_matches_libm),        cmocka_unit_test(powi_multiplies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
