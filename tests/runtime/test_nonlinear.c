@@ -140,6 +140,8 @@ static void wrong_words(void **state)
         assert_int_equal(ls_graph_build(text[i], N, 1, 0, &g, &err), LOCKSTEP_E_USAGE);
         assert_non_null(strstr(err.text, "gelu: approximate: expected one of none|tanh"));
     }
+    assert_int_equal(ls_graph_build("input(6) | dropout(1)", N, 1, 0, &g, &err), LOCKSTEP_E_USAGE);
+    assert_non_null(strstr(err.text, "dropout: p: expected a number from 0 up to, not with, 1, got 1"));
     assert_int_equal(ls_graph_build("mse_loss(input, sum(input))", N, 1, 0, &g, &err), LOCKSTEP_E_USAGE);
     assert_non_null(
         strstr(err.text, "mse_loss: expected a prediction and a target of the same shape, got (6) and (1)"));
