@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The public API as a user meets it: values by name, single steps, recipes and options, saving and loading, and the
- * caller's floating-point environment. */
+ * The public API as a user meets it: values by name, single steps, recipes and options, saving and loading. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xmmintrin.h>
 
 #include <lockstep.h>
 
@@ -529,82 +527,6 @@ static void load_errors(void **state)
     assert_null(m);
 }
 
-/* ---- the caller's floating-point environment ---- */
-
-enum { STICKY = 0x3f, ROUND_UP = 0x5f80 }; /* flags; round up, all exceptions masked, subnormals kept */
-
-static unsigned environment(void)
-{
-    return _mm_getcsr() & ~(unsigned)STICKY;
-}
-
-struct heard {
-    unsigned epochs, environment;
-};
-
-static void on_epoch(void *user, const struct lockstep_epoch *e)
-{
-    struct heard *h = user;
-
-    (void)e;
-    h->epochs++;
-    h->environment = environment();
-}
-
-#define KEEPS(call)                                                                                                    \
-    do {                                                                                                               \
-        assert_int_equal(call, LOCKSTEP_OK);                                                                           \
-        assert_int_equal(environment(), ROUND_UP);                                                                     \
-    } while (0)
-
-/* Every call, made by a caller who rounds up, leaves that as it was; the answers are those of anybody else. */
-static void environment_is_the_callers(void **state)
-{
-    const unsigned mine = _mm_getcsr();
-    struct lockstep_data *digits;
-    struct lockstep_recipe r = sound();
-    struct lockstep_model *a, *b;
-    struct heard heard = {0};
-    static float p[10000];
-    static uint8_t label[10000];
-    double loss[2], accuracy;
-    char digest[2][33];
-
-    (void)state;
-    r.batch = 2000;
-    r.epochs = 1;
-    assert_int_equal(lockstep_data_open("digits", LOCKSTEP_TEST, NULL, &digits, &err), LOCKSTEP_OK);
-    assert_int_equal(lockstep_data_rows(digits), 10000);
-    for (int i = 0; i < 2; i++) {
-        if (i)
-            _mm_setcsr(ROUND_UP);
-        else
-            _mm_setcsr(mine);
-        assert_int_equal(lockstep_model_new("flatten | linear(10)", 28, 28, 10, &r, NULL, &a, &err), LOCKSTEP_OK);
-        assert_int_equal(lockstep_train(a, digits, NULL, NULL, &err), LOCKSTEP_OK);
-        assert_int_equal(lockstep_evaluate(a, digits, &loss[i], &accuracy, &err), LOCKSTEP_OK);
-        lockstep_model_digest(a, digest[i]);
-        lockstep_model_free(a);
-    }
-    KEEPS(
-        lockstep_model_new("flatten | linear(10)", 28, 28, 10, &r, &(struct lockstep_options){.threads = 3}, &b, &err));
-    KEEPS(lockstep_train(b, digits, digits, &(struct lockstep_events){.user = &heard, .epoch = on_epoch}, &err));
-    KEEPS(lockstep_evaluate(b, digits, &loss[1], &accuracy, &err));
-    KEEPS(lockstep_predict(b, digits, label, p, &err));
-    KEEPS(lockstep_set(b, "input", p, 784, &err));
-    KEEPS(lockstep_set(b, "label", (const float[]){3.0f}, 1, &err));
-    KEEPS(lockstep_forward(b, NULL, &err));
-    KEEPS(lockstep_backward(b, NULL, &err));
-    KEEPS(lockstep_step(b, NULL, &err));
-    lockstep_model_free(b);
-    _mm_setcsr(mine);
-    assert_int_equal(heard.epochs, 1);
-    assert_int_equal(heard.environment, ROUND_UP);
-    assert_string_equal(digest[0], digest[1]);
-    assert_true(loss[0] == loss[1]);
-    lockstep_data_free(digits);
-}
-
 /* ---- one model beside another ---- */
 
 static void a_failed_model_leaves_others_alone(void **state)
@@ -645,7 +567,6 @@ int main(void)
         cmocka_unit_test(save_and_load),
         cmocka_unit_test(save_errors),
         cmocka_unit_test(load_errors),
-        cmocka_unit_test(environment_is_the_callers),
         cmocka_unit_test(a_failed_model_leaves_others_alone),
     };
 
