@@ -52,6 +52,14 @@ static inline float row_exp(size_t N, const float *z, size_t ldz, float max, flo
     return vrow_sum(sum);
 }
 
+/* Write vector j of a row of n valid columns; the pad becomes +0. */
+static inline void store_part(float *row, int j, size_t n, vf x)
+{
+    const size_t first = (size_t)j * VL, rest = n > first ? n - first : 0;
+
+    v_store(row + first, rest < VL ? v_keep(x, rest, v_zero()) : x);
+}
+
 static void softmax_fwd(size_t M, size_t N, const float *Z, size_t ldz, float *Pr, size_t ldp)
 {
     for (size_t m = 0; m < M; m++, Z += LK_PANEL, Pr += LK_PANEL) {
@@ -59,11 +67,9 @@ static void softmax_fwd(size_t M, size_t N, const float *Z, size_t ldz, float *P
 
         for (size_t p = 0; p < lk_panels(N); p++)
             for (int j = 0; j < VPP; j++) {
-                const size_t first = (size_t)j * VL, n = row_width(N, p), rest = n > first ? n - first : 0;
-                float *at = Pr + p * ldp + first;
-                vf x = v_div(v_load(at), s);
+                float *row = Pr + p * ldp;
 
-                v_store(at, rest < VL ? v_keep(x, rest, v_zero()) : x);
+                store_part(row, j, row_width(N, p), v_div(v_load(row + j * VL), s));
             }
     }
 }
@@ -87,10 +93,10 @@ static void softmax_bwd(size_t M, size_t N, const float *Pr, size_t ldp, const f
         s = v_set1(vrow_sum(sum));
         for (size_t p = 0; p < lk_panels(N); p++)
             for (int j = 0; j < VPP; j++) {
-                const size_t first = (size_t)j * VL, n = row_width(N, p), rest = n > first ? n - first : 0;
+                const size_t n = row_width(N, p);
                 vf x = v_mul(row_part(Pr + p * ldp, j, n, v_zero()), v_sub(row_part(D + p * ldd, j, n, v_zero()), s));
 
-                v_store(DZ + p * lddz + first, rest < VL ? v_keep(x, rest, v_zero()) : x);
+                store_part(DZ + p * lddz, j, n, x);
             }
     }
 }
@@ -127,12 +133,10 @@ static void log_softmax_fwd(size_t M, size_t N, const float *Z, size_t ldz, floa
         for (size_t p = 0; p < lk_panels(N); p++)
             for (size_t i = 0; i < rows; i++)
                 for (int j = 0; j < VPP; j++) {
-                    const size_t at = (m + i) * LK_PANEL + (size_t)j * VL, first = (size_t)j * VL;
-                    const size_t n = row_width(N, p), rest = n > first ? n - first : 0;
-                    vf z = row_part(Z + p * ldz + (m + i) * LK_PANEL, j, n, v_zero());
-                    vf y = v_sub(v_sub(z, v_set1(max[i])), v_set1(sum[i]));
+                    const size_t n = row_width(N, p), row = (m + i) * LK_PANEL;
+                    vf z = row_part(Z + p * ldz + row, j, n, v_zero());
 
-                    v_store(Y + p * ldy + at, rest < VL ? v_keep(y, rest, v_zero()) : y);
+                    store_part(Y + p * ldy + row, j, n, v_sub(v_sub(z, v_set1(max[i])), v_set1(sum[i])));
                 }
     }
 }
@@ -152,11 +156,10 @@ static void log_softmax_bwd(size_t M, size_t N, const float *Y, size_t ldy, cons
         s = v_set1(vrow_sum(sum));
         for (size_t p = 0; p < lk_panels(N); p++)
             for (int j = 0; j < VPP; j++) {
-                const size_t first = (size_t)j * VL, n = row_width(N, p), rest = n > first ? n - first : 0;
+                const size_t n = row_width(N, p);
                 vf e = v_exp(row_part(Y + p * ldy, j, n, v_zero()));
-                vf x = v_fnma(e, s, row_part(D + p * ldd, j, n, v_zero()));
 
-                v_store(DZ + p * lddz + first, rest < VL ? v_keep(x, rest, v_zero()) : x);
+                store_part(DZ + p * lddz, j, n, v_fnma(e, s, row_part(D + p * ldd, j, n, v_zero())));
             }
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How far the convolution kernels read beyond a sample: the halos that conv1d and conv_transpose1d ask for. */
+ * What conv1d and conv_transpose1d share: their parameters, and how far the kernels read beyond a sample. */
 #ifndef LS_CONV_H
 #define LS_CONV_H
 
@@ -26,6 +26,24 @@ static inline size_t ls_conv_reach_d(const struct lk_conv *g)
 
     return ls_conv_reach(first > g->padding ? (first - g->padding) / g->stride : 0, (g->L - 1 + g->padding) / g->stride,
                          g->T - 1);
+}
+
+/* Weight (rows: taps times the channels of a group; columns: O), bias of so many columns, FLOPs. */
+static inline void ls_conv_params(struct ls_node *n, const struct lk_conv *g, enum ls_transposed transposed,
+                                  size_t bias_cols, bool with_bias)
+{
+    const size_t rows = g->taps * (g->C / g->groups);
+
+    n->param[0] = (struct ls_param){.name = "weight",
+                                    .rows = rows,
+                                    .cols = g->O,
+                                    .rank = 3,
+                                    .taps = g->taps,
+                                    .groups = g->groups,
+                                    .transposed = transposed};
+    n->param[1] = (struct ls_param){.name = "bias", .rows = 1, .cols = bias_cols, .rank = 1, .zero_init = true};
+    n->n_params = with_bias ? 2 : 1;
+    n->flops = 2 * g->T * rows * g->O;
 }
 
 #endif

@@ -66,23 +66,12 @@ static enum lockstep_status check(const struct ls_node *n, struct lockstep_error
 static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
 {
     struct lk_conv g;
-    size_t rows;
 
     if (check(n, err))
         return err->status;
     g = geometry(n, 1);
-    rows = g.taps * (g.C / g.groups);
     n->shape = (struct ls_shape){2, {g.O, g.T}};
-    n->param[WEIGHT_PARAM] = (struct ls_param){.name = "weight",
-                                               .rows = rows,
-                                               .cols = g.O,
-                                               .rank = 3,
-                                               .taps = g.taps,
-                                               .groups = g.groups,
-                                               .transposed = LS_FOR_BACKWARD};
-    n->param[BIAS_PARAM] = (struct ls_param){.name = "bias", .rows = 1, .cols = g.O, .rank = 1, .zero_init = true};
-    n->n_params = n->attr[BIAS].n ? 2 : 1;
-    n->flops = 2 * g.T * rows * g.O;
+    ls_conv_params(n, &g, LS_FOR_BACKWARD, g.O, n->attr[BIAS].n);
     n->halo_x = ls_conv_reach_x(&g);
     n->halo_d = ls_conv_reach_d(&g);
     return LOCKSTEP_OK;

@@ -58,24 +58,13 @@ static enum lockstep_status check(const struct ls_node *n, struct lockstep_error
 static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
 {
     struct lk_conv g;
-    size_t rows;
 
     if (check(n, err))
         return err->status;
     g = geometry(n, 1);
-    rows = g.taps * (g.C / g.groups);
     n->shape = (struct ls_shape){2, {g.C, g.L}};
-    n->param[WEIGHT_PARAM] = (struct ls_param){.name = "weight",
-                                               .rows = rows,
-                                               .cols = g.O,
-                                               .rank = 3,
-                                               .taps = g.taps,
-                                               .groups = g.groups,
-                                               .transposed = LS_ALWAYS};
-    n->param[BIAS_PARAM] =
-        (struct ls_param){.name = "bias", .rows = 1, .cols = g.C, .rank = 1, .apart = true, .zero_init = true};
-    n->n_params = n->attr[BIAS].n ? 2 : 1;
-    n->flops = 2 * g.T * rows * g.O;
+    ls_conv_params(n, &g, LS_ALWAYS, g.C, n->attr[BIAS].n);
+    n->param[BIAS_PARAM].apart = true;
     n->halo_x = ls_conv_reach_d(&g);
     n->halo_d = n->halo_grad = ls_conv_reach_x(&g);
     return LOCKSTEP_OK;

@@ -55,7 +55,6 @@ const struct ls_op ls_op_cross_entropy = {
     .inputs = 1,
     .labels = true,
     .loss = true,
-    .grad_in_loss = true,
     .shape = shape,
     .forward = forward,
     .define = define,

@@ -137,7 +137,6 @@ struct ls_op {
     bool labels;       /* takes `label` as its last argument, after `inputs` values */
     bool loss;         /* one value per row, whose mean is minimised */
     bool constant_1;   /* no gradient flows to input 1 */
-    bool grad_in_loss; /* forward of a loss writes the gradient of input 0, too: no backward */
     enum ls_link link; /* of a loss, or of the output itself */
     enum lockstep_status (*shape)(struct ls_node *n, struct lockstep_error *err);
     void (*forward)(const struct ls_node *n, const struct ls_context *c);

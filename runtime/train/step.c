@@ -97,7 +97,7 @@ static void backward_nodes(const struct walk *k, const struct ls_context *c)
         seed_output(g->output, c);
     for (size_t i = g->n; i-- > 0;) {
         add_branches(g, &g->node[i], c);
-        if (g->node[i].backward && !g->node[i].op->grad_in_loss)
+        if (g->node[i].backward)
             g->node[i].op->backward(&g->node[i], c);
     }
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # full.sh [COMPILER LEVEL [OPTION...]]: the whole proof matrix: every schedule of every recipe, built by gcc and by clang, at -O2
-# and at -O3; or one of these four (full.sh gcc -O2), or a part of it (full.sh gcc -O2 --recipe mlp). Each takes 35 minutes of CPU time, mostly the plain C of ref; all four on two
-# cores about an hour and a half. A failing run prints recipe, schedule, expected and got.
+# and at -O3; or one of these four (full.sh gcc -O2), or a part of it (full.sh gcc -O2 --recipe mlp). Each takes
+# 35 minutes of CPU time, mostly the plain C of ref; all four on two cores about an hour and a half. A failing run prints recipe, schedule, expected and got.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
