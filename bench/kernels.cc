@@ -636,6 +636,31 @@ template <> Setup setup<LK_SLOT_peak_fma>()
             }};
 }
 
+template <> Setup setup<LK_SLOT_peak_clock>()
+{
+    return {{{10000, 0, 0}}, [](const lk_kernels &k, const Shape &s) { return Job{[=] { k.peak_clock(s.m); }}; }};
+}
+
+template <> Setup setup<LK_SLOT_peak_read>()
+{
+    return {kElementwise, [](const lk_kernels &k, const Shape &s) {
+                auto x = floats(s.m);
+
+                return Job{[=] { k.peak_read(s.m, x.get()); }, 0, 4.0 * static_cast<double>(s.m)};
+            }};
+}
+
+template <> Setup setup<LK_SLOT_peak_write>()
+{
+    return {kElementwise, [](const lk_kernels &k, const Shape &s) {
+                auto y = floats(s.m);
+
+                return Job{[=] { k.peak_write(s.m, 1.0f, y.get()); }, 0, 4.0 * static_cast<double>(s.m)};
+            }};
+}
+
+LS_MAP(peak_copy, map1)
+
 /* Processor time of this thread: what other processes take does not count. */
 double seconds()
 {

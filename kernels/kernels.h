@@ -462,10 +462,25 @@ typedef void lk_bce_bwd_fn(size_t n, float alpha, const float *x, const float *t
 typedef void lk_bce_logits_bwd_fn(size_t n, float alpha, const float *x, const float *t, float *dx);
 
 /*
- * peak_fma: a probe of the FMA peak: independent register-only chains. Returns the floating-point operations done
- * (two for an fma); the caller times it. n is the number of rounds.
+ * Probes: what this core can do at best, for one instruction set. The caller times them.
+ *
+ * peak_fma: independent register-only chains of fused multiply-adds. Returns the floating-point operations done (two for
+ * an fma). n is the number of rounds.
  */
 typedef double lk_peak_fma_fn(size_t n);
+
+/* peak_clock: one chain of integer additions, each a cycle after the one before. Returns their number, the cycles. n is
+ * the number of rounds. */
+typedef double lk_peak_clock_fn(size_t n);
+
+/* peak_read: returns the exclusive or of the bits of x[0..n), in any order. (n) in. */
+typedef uint32_t lk_peak_read_fn(size_t n, const float *x);
+
+/* peak_write: y[i] = value, by ordinary stores, which read a missing line first. (n) out. */
+typedef void lk_peak_write_fn(size_t n, float value, float *y);
+
+/* peak_copy: y[i] = x[i], bit by bit, by ordinary loads and stores. (n) in, (n) out. */
+typedef void lk_peak_copy_fn(size_t n, const float *x, float *y);
 
 /* Every kernel once. ref fills every slot; the checker and the benchmarks walk this list. */
 #define LK_KERNELS(X)                                                                                                  \
@@ -525,7 +540,11 @@ typedef double lk_peak_fma_fn(size_t n);
     X(mse_bwd)                                                                                                         \
     X(bce_bwd)                                                                                                         \
     X(bce_logits_bwd)                                                                                                  \
-    X(peak_fma)
+    X(peak_fma)                                                                                                        \
+    X(peak_clock)                                                                                                      \
+    X(peak_read)                                                                                                       \
+    X(peak_write)                                                                                                      \
+    X(peak_copy)
 
 /* The kernel table: one function for each slot. An instruction set may leave a slot NULL; table.c fills it from below.
  */

@@ -291,6 +291,20 @@ LOCKSTEP_API enum lockstep_status lockstep_gradcheck(const char *model, uint32_t
 
 enum { LOCKSTEP_ISA_MAX = 4 };
 
+enum lockstep_level { LOCKSTEP_L1, LOCKSTEP_L2, LOCKSTEP_L3, LOCKSTEP_DRAM, LOCKSTEP_LEVELS };
+
+/* GB/s (1e9 bytes) of plain loads and stores; a copy counts what it reads and what it writes. */
+struct lockstep_bandwidth {
+    double read, write, copy;
+};
+
+/* What some threads reach at once with one instruction set; 0 when it is not supported. */
+struct lockstep_rates {
+    double peak_gflops; /* FMA peak of all */
+    double clock_ghz;   /* of one thread, as these instructions leave it */
+    struct lockstep_bandwidth memory[LOCKSTEP_LEVELS];
+};
+
 struct lockstep_machine {
     char cpu[64];
     unsigned cores;     /* online */
@@ -302,12 +316,12 @@ struct lockstep_machine {
     struct {
         const char *name;
         bool supported, chosen;
-        double peak_gflops;         /* FMA peak, one thread; 0 when unsupported */
-        double peak_gflops_threads; /* ... of all threads at once */
+        struct lockstep_rates one, all; /* of one thread, of `threads` */
     } isa[LOCKSTEP_ISA_MAX];
 };
 
-/* Describe the machine and measure the peaks (about 0.1 s for each instruction set). E_USAGE, E_ENV. */
+/* Describe the machine and measure what it reaches, in about two seconds and four times the L3 of memory. E_USAGE, E_ENV,
+ * E_MEMORY. */
 LOCKSTEP_API enum lockstep_status lockstep_machine_info(const struct lockstep_options *options,
                                                         struct lockstep_machine *out, struct lockstep_error *err);
 

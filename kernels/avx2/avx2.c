@@ -22,6 +22,7 @@
 #include "simd/pool.h"
 #include "simd/order.h"
 #include "simd/loss.h"
+#include "simd/probe.h"
 
 extern const struct lk_kernels lk_kernels_avx2;
 const struct lk_kernels lk_kernels_avx2 = {
@@ -82,4 +83,7 @@ const struct lk_kernels lk_kernels_avx2 = {
     .bce_bwd = bce_bwd,
     .bce_logits_bwd = bce_logits_bwd,
     .peak_fma = peak_fma,
+    .peak_read = peak_read,
+    .peak_write = peak_write,
+    .peak_copy = peak_copy,
 };

@@ -23,6 +23,7 @@
 #include "simd/pool.h"
 #include "simd/order.h"
 #include "simd/loss.h"
+#include "simd/probe.h"
 
 extern const struct lk_kernels lk_kernels_avx512;
 const struct lk_kernels lk_kernels_avx512 = {
@@ -83,4 +84,7 @@ const struct lk_kernels lk_kernels_avx512 = {
     .bce_bwd = bce_bwd,
     .bce_logits_bwd = bce_logits_bwd,
     .peak_fma = peak_fma,
+    .peak_read = peak_read,
+    .peak_write = peak_write,
+    .peak_copy = peak_copy,
 };

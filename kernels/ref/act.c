@@ -286,16 +286,3 @@ void LK_FN(adam)(size_t n, const float *grad, float *w, float *m, float *v, cons
         w[i] = fma_f32(-p->step, m[i] / fma_f32(__builtin_sqrtf(v[i]), p->rbias2, p->eps), x);
     }
 }
-
-double LK_FN(peak_fma)(size_t n)
-{
-    enum { CHAINS = 10 };
-    float c[CHAINS] = {0};
-
-    for (size_t i = 0; i < n; i++)
-        for (int j = 0; j < CHAINS; j++) {
-            c[j] = fma_f32(c[j], 0.5f, 1.0f);
-            __asm__ volatile("" : "+x"(c[j]));
-        }
-    return 2.0 * CHAINS * (double)n;
-}

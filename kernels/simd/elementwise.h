@@ -153,31 +153,4 @@ static void adam(size_t n, const float *grad, float *w, float *m, float *v, cons
     }
 }
 
-/* Twelve named chains: enough to hide the latency on every core, few enough for 16 registers. */
-static double peak_fma(size_t n)
-{
-    const vf half = v_set1(0.5f), one = v_set1(1.0f);
-    vf a = one, b = one, c = one, d = one, e = one, f = one, g = one, h = one, i = one, j = one, k = one, l = one;
-
-    for (size_t r = 0; r < n; r++) {
-#define LK_STEP(x)                                                                                                     \
-    x = v_fma(x, half, one);                                                                                           \
-    __asm__ volatile("" : "+" LK_VREG(x))
-        LK_STEP(a);
-        LK_STEP(b);
-        LK_STEP(c);
-        LK_STEP(d);
-        LK_STEP(e);
-        LK_STEP(f);
-        LK_STEP(g);
-        LK_STEP(h);
-        LK_STEP(i);
-        LK_STEP(j);
-        LK_STEP(k);
-        LK_STEP(l);
-#undef LK_STEP
-    }
-    return 2.0 * 12.0 * VL * (double)n;
-}
-
 #endif

@@ -14,6 +14,50 @@ static void print_cache(const char *name, size_t bytes)
         printf("  %s %g KiB", name, (double)bytes / (1 << 10));
 }
 
+/* FMA peaks and the clock; the operations in a cycle of one thread, which must be a power of two. */
+static void print_peaks(const struct lockstep_machine *m)
+{
+    printf("%-14s%-12s%-10s%22s%15u thread%s%12s%12s\n", "instructions", "supported", "chosen", "FMA peak of 1 thread",
+           m->threads, m->threads == 1 ? "" : "s", "clock", "FLOP/cycle");
+    for (size_t i = 0; i < m->isas; i++) {
+        const struct lockstep_rates *one = &m->isa[i].one;
+
+        printf("%-14s%-12s%-10s", m->isa[i].name, m->isa[i].supported ? "yes" : "no", m->isa[i].chosen ? "yes" : "");
+        if (m->isa[i].supported)
+            printf("%14.1f GFLOP/s%14.1f GFLOP/s%8.2f GHz%12.1f", one->peak_gflops, m->isa[i].all.peak_gflops,
+                   one->clock_ghz, one->peak_gflops / one->clock_ghz);
+        putchar('\n');
+    }
+}
+
+static void print_rates(const char *name, unsigned threads, const struct lockstep_rates *r)
+{
+    printf("%-8s%8u", name, threads);
+    for (int level = 0; level < LOCKSTEP_LEVELS; level++)
+        printf("%9.0f%6.0f%6.0f", r->memory[level].read, r->memory[level].write, r->memory[level].copy);
+    putchar('\n');
+}
+
+/* GB/s by level of memory. */
+static void print_memory(const struct lockstep_machine *m)
+{
+    static const char *const level[LOCKSTEP_LEVELS] = {"L1", "L2", "L3", "DRAM"};
+
+    printf("\n%-16s", "GB/s");
+    for (int i = 0; i < LOCKSTEP_LEVELS; i++)
+        printf("%21s", level[i]);
+    printf("\n%-8s%8s", "", "threads");
+    for (int i = 0; i < LOCKSTEP_LEVELS; i++)
+        printf("%9s%6s%6s", "read", "write", "copy");
+    putchar('\n');
+    for (size_t i = 0; i < m->isas; i++) {
+        if (m->isa[i].supported)
+            print_rates(m->isa[i].name, 1, &m->isa[i].one);
+        if (m->isa[i].supported && m->threads > 1)
+            print_rates("", m->threads, &m->isa[i].all);
+    }
+}
+
 enum lockstep_status cmd_info(const struct cli *cli, struct lockstep_error *err)
 {
     struct lockstep_machine m;
@@ -31,13 +75,8 @@ enum lockstep_status cmd_info(const struct cli *cli, struct lockstep_error *err)
     print_cache("L1d", m.l1d);
     print_cache("L2", m.l2);
     print_cache("L3", m.l3);
-    printf("\n\n%-14s%-12s%-10s%22s%15u thread%s\n", "instructions", "supported", "chosen", "FMA peak of 1 thread",
-           m.threads, m.threads == 1 ? "" : "s");
-    for (size_t i = 0; i < m.isas; i++) {
-        printf("%-14s%-12s%-10s", m.isa[i].name, m.isa[i].supported ? "yes" : "no", m.isa[i].chosen ? "yes" : "");
-        if (m.isa[i].supported)
-            printf("%14.1f GFLOP/s%14.1f GFLOP/s", m.isa[i].peak_gflops, m.isa[i].peak_gflops_threads);
-        putchar('\n');
-    }
+    printf("\n\n");
+    print_peaks(&m);
+    print_memory(&m);
     return LOCKSTEP_OK;
 }

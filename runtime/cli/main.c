@@ -22,7 +22,7 @@ static const struct command {
      cmd_gradcheck},
     {"graph", "TEXT|NAME|FILE [NAME=VALUE ...] [options]",
      "values and gradients of a computational graph, or shapes and sizes of a network", CLI_GRAPH, cmd_graph},
-    {"info", "[options]", "this machine: CPU, instruction sets and their FMA peaks, threads, caches", CLI_INFO,
+    {"info", "[options]", "this machine: CPU, threads, caches; FMA peak, clock and bandwidths as measured", CLI_INFO,
      cmd_info},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

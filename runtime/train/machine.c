@@ -2,7 +2,7 @@
 #include "train/machine.h"
 
 #include "core/mem.h"
-#include "train/step.h"
+#include "train/probe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,72 +56,47 @@ enum lockstep_status ls_machine_table(const struct lockstep_options *options, st
     return LOCKSTEP_OK;
 }
 
-/* GFLOP/s of a round that all workers have finished. */
-static double round_gflops(const struct ls_peak_cell *cell, unsigned T)
-{
-    uint64_t start = cell[0].start, end = cell[0].end;
-    double flops = 0.0;
-
-    for (unsigned t = 0; t < T; t++) {
-        start = cell[t].start < start ? cell[t].start : start;
-        end = cell[t].end > end ? cell[t].end : end;
-        flops += cell[t].flops;
-    }
-    return flops / (double)(end - start);
-}
-
-/* Rounds of the kernel that take about a millisecond. */
-static size_t millisecond_of(lk_peak_fma_fn *peak_fma)
-{
-    const uint64_t quarter_ms = 250000;
-    size_t n = 1000;
-
-    for (uint64_t took = 0; took < quarter_ms; n *= 2) {
-        uint64_t t = ls_now();
-
-        peak_fma(n);
-        took = ls_now() - t;
-    }
-    return n;
-}
-
-double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_peak_cell *cell, int rounds)
-{
-    struct ls_peak_cell *own = &cell[w->t];
-
-    if (w->t == 0)
-        own->n = millisecond_of(k->peak_fma);
-    for (int i = 0; i < rounds; i++) {
-        double gflops;
-
-        ls_barrier_wait(w);
-        own->start = ls_now();
-        own->flops = k->peak_fma(cell[0].n);
-        own->end = ls_now();
-        ls_barrier_wait(w);
-        gflops = round_gflops(cell, w->T);
-        own->best = gflops > own->best ? gflops : own->best;
-    }
-    ls_barrier_wait(w);
-    return own->best;
-}
-
-struct probe {
-    const struct lk_kernels *k;
-    struct ls_peak_cell *cell;
-    double gflops;
+/* The supported instruction sets, measured by one team. */
+struct survey {
+    struct lockstep_machine *m;
+    unsigned features;
+    bool all; /* not one thread */
+    struct ls_probe_cell *cell;
+    float *memory;
 };
 
-static void probe_worker(void *arg, struct ls_worker *w)
+static void survey_worker(void *arg, struct ls_worker *w)
 {
-    struct probe *p = arg;
-    double gflops;
+    const struct survey *s = arg;
 
-    p->cell[w->t].best = 0.0;
-    gflops = ls_peak(p->k, w, p->cell, 20);
+    for (int i = 0; i < LK_ISA_COUNT; i++) {
+        struct lk_table table;
+        struct lockstep_rates rates;
 
-    if (w->t == 0)
-        p->gflops = gflops;
+        if (!s->m->isa[i].supported)
+            continue;
+        lk_table_init(&table, (enum lk_isa)i, s->features);
+        rates = ls_rates(&table.k, w, s->cell, s->memory);
+        if (w->t == 0)
+            *(s->all ? &s->m->isa[i].all : &s->m->isa[i].one) = rates;
+    }
+}
+
+/* Measure with that many threads. */
+static enum lockstep_status survey(struct lockstep_machine *m, unsigned features, unsigned threads,
+                                   struct lockstep_error *err)
+{
+    struct survey s = {.m = m, .features = features, .all = threads > 1};
+
+    s.cell = ls_alloc(threads, sizeof *s.cell, err);
+    s.memory = s.cell ? ls_alloc(threads, ls_level_bytes(LOCKSTEP_DRAM, threads), err) : NULL;
+    if (s.memory)
+        ls_team_run(threads, survey_worker, &s);
+    ls_free(s.cell);
+    if (!s.memory)
+        return err->status;
+    ls_free(s.memory);
+    return LOCKSTEP_OK;
 }
 
 static void describe_cpu(struct lockstep_machine *m)
@@ -138,8 +113,7 @@ static void describe_cpu(struct lockstep_machine *m)
 enum lockstep_status lockstep_machine_info(const struct lockstep_options *options, struct lockstep_machine *out,
                                            struct lockstep_error *err)
 {
-    struct lk_table chosen, table;
-    struct probe p;
+    struct lk_table chosen;
     unsigned features;
 
     _Static_assert((int)LK_ISA_COUNT <= (int)LOCKSTEP_ISA_MAX, "raise LOCKSTEP_ISA_MAX");
@@ -147,23 +121,15 @@ enum lockstep_status lockstep_machine_info(const struct lockstep_options *option
     if (ls_machine_table(options, &chosen, err) || ls_machine_features(&features, err) ||
         ls_threads(options, &out->threads, err))
         return err->status;
-    p.cell = ls_alloc(out->threads, sizeof *p.cell, err);
-    if (!p.cell)
-        return err->status;
     describe_cpu(out);
     for (int i = 0; i < LK_ISA_COUNT; i++) {
         out->isa[i].name = lk_isa_name((enum lk_isa)i);
         out->isa[i].supported = lk_isa_supported((enum lk_isa)i, features);
         out->isa[i].chosen = (enum lk_isa)i == chosen.isa;
-        if (!out->isa[i].supported)
-            continue;
-        lk_table_init(&table, (enum lk_isa)i, features);
-        p.k = &table.k;
-        ls_team_run(1, probe_worker, &p);
-        out->isa[i].peak_gflops = p.gflops;
-        ls_team_run(out->threads, probe_worker, &p);
-        out->isa[i].peak_gflops_threads = p.gflops;
     }
-    ls_free(p.cell);
+    if (survey(out, features, 1, err) || (out->threads > 1 && survey(out, features, out->threads, err)))
+        return err->status;
+    for (int i = 0; i < LK_ISA_COUNT && out->threads == 1; i++)
+        out->isa[i].all = out->isa[i].one;
     return LOCKSTEP_OK;
 }

@@ -3,7 +3,7 @@
 #include "core/mem.h"
 #include "core/rng.h"
 #include "train/evaluate.h"
-#include "train/machine.h"
+#include "train/probe.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -18,7 +18,7 @@ struct run {
     float *loss[2];  /* by parity of the step, so that one is read while the other is written */
     uint8_t *hit[2];
     struct ls_pass eval;
-    struct ls_peak_cell *cell;
+    struct ls_probe_cell *cell;
     size_t batches, steps_done;
     double peak;
     uint64_t told;          /* last progress */

@@ -175,8 +175,21 @@ gradcheck() {
     tail -n 1 "$out" | grep -qE '^differences of all 3190 parameters: .* times' || fail 'gradcheck: no cost'
 }
 
+# info: every bandwidth of every instruction set, of one thread and of two, is there.
+machine() {
+    local isa
+    "$lockstep" info --threads 2 >"$out" || fail 'info: expected exit code 0'
+    for isa in $(supported_isas); do
+        awk -v isa="$isa" '/^GB/ {table = 1}
+            table && $1 == isa {here = 1}
+            here && rows < 2 {for (i = NF; i > NF - 12; i--) positive += $i > 0; rows++}
+            END {exit positive != 24}' "$out" || fail "info: expected 2 rows of 12 bandwidths of $isa: $(cat "$out")"
+    done
+}
+
 usage_errors
 file_errors
+machine
 gradcheck
 environment
 outputs

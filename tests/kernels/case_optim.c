@@ -61,19 +61,3 @@ static void adam_call(const struct lk_kernels *k, struct kc *c)
 }
 
 const struct kc_case kc_case_adam = {adam_setup, adam_call};
-
-static void peak_setup(struct kc *c)
-{
-    c->N = 1 + kc_below(c, 100);
-    kc_shape(c, "n=%zu", c->N);
-}
-
-static void peak_call(const struct lk_kernels *k, struct kc *c)
-{
-    double one = k->peak_fma(1), all = k->peak_fma(c->N), none = k->peak_fma(0);
-
-    if (!(one > 0 && all == (double)c->N * one && none == 0))
-        kc_fail(c, "peak_fma(0), (1), (n) = %g, %g, %g are not proportional to n", none, one, all);
-}
-
-const struct kc_case kc_case_peak_fma = {peak_setup, peak_call};

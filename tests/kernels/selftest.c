@@ -704,6 +704,22 @@ static double peak_constant(size_t n)
     return 1e9;
 }
 
+static uint32_t read_whole_vectors(size_t n, const float *x)
+{
+    return good->peak_read(n / 16 * 16, x);
+}
+
+static void write_no_tail(size_t n, float value, float *y)
+{
+    good->peak_write(n / 16 * 16, value, y);
+}
+
+static void copy_flushes(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] + 0.0f;
+}
+
 struct broken {
     const char *what;
     enum lk_slot slot;
@@ -788,6 +804,10 @@ static const struct broken table[] = {
     BROKEN(sgd, sgd_decays_late, "nesterov missing"),
     BROKEN(adam, adam_eps_inside, "multiply and add in place of fma"),
     BROKEN(peak_fma, peak_constant, "operations not proportional to n"),
+    BROKEN(peak_clock, peak_constant, "cycles not proportional to n"),
+    BROKEN(peak_read, read_whole_vectors, "tail not read"),
+    BROKEN(peak_write, write_no_tail, "tail not written"),
+    BROKEN(peak_copy, copy_flushes, "subnormals lost"),
 };
 
 static bool caught(struct kc *c, const struct broken *b, uint64_t seed)
