@@ -479,7 +479,7 @@ typedef uint32_t lk_peak_read_fn(size_t n, const float *x);
 /* peak_write: y[i] = value, by ordinary stores, which read a missing line first. (n) out. */
 typedef void lk_peak_write_fn(size_t n, float value, float *y);
 
-/* peak_copy: y[i] = x[i], bit by bit, by ordinary loads and stores. (n) in, (n) out. */
+/* peak_copy: y[i] = x[i], bit by bit, by ordinary loads and stores. (n) in, (n) out; y may equal x. */
 typedef void lk_peak_copy_fn(size_t n, const float *x, float *y);
 
 /* Every kernel once. ref fills every slot; the checker and the benchmarks walk this list. */

@@ -293,9 +293,10 @@ enum { LOCKSTEP_ISA_MAX = 4 };
 
 enum lockstep_level { LOCKSTEP_L1, LOCKSTEP_L2, LOCKSTEP_L3, LOCKSTEP_DRAM, LOCKSTEP_LEVELS };
 
-/* GB/s (1e9 bytes) of plain loads and stores; a copy counts what it reads and what it writes. */
+/* GB/s (1e9 bytes) of plain loads and stores. A copy, and an update of memory in place, count what they read and what they
+ * write. */
 struct lockstep_bandwidth {
-    double read, write, copy;
+    double read, write, copy, update;
 };
 
 /* What some threads reach at once with one instruction set; 0 when it is not supported. */

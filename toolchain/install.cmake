@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What is installed: library, header, program, and how others find them: find_package(lockstep) and pkg-config.
+# What is installed: library, header, programs, and how others find them: find_package(lockstep) and pkg-config.
 include(CMakePackageConfigHelpers)
 set(LOCKSTEP_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/lockstep)
 
@@ -9,6 +9,9 @@ file(RELATIVE_PATH LOCKSTEP_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${C
 set_target_properties(lockstep-cli PROPERTIES INSTALL_RPATH "$ORIGIN/${from_bin_to_lib}")
 
 install(TARGETS lockstep-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(LOCKSTEP_BENCH)
+  install(TARGETS lockstep-bench RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 install(TARGETS lockstep EXPORT lockstep-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/runtime/lockstep.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

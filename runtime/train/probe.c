@@ -92,6 +92,13 @@ static double run_copy(const struct probe *p, size_t n)
     return (double)(n * 2 * half * sizeof(float));
 }
 
+static double run_update(const struct probe *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        p->k->peak_copy(p->floats, p->x, p->x);
+    return (double)(n * 2 * p->floats * sizeof(float));
+}
+
 double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell, int rounds)
 {
     return best_rate(&(struct probe){.run = run_fma, .k = k}, w, cell, rounds);
@@ -132,43 +139,46 @@ size_t ls_level_bytes(enum lockstep_level level, unsigned T)
 }
 
 /* Peak and clock in turn: the clock moves. */
-static void measure_core(struct lockstep_rates *r, struct probe *p, struct ls_worker *w, struct ls_probe_cell *cell)
+static void measure_core(struct lockstep_rates *r, const struct lk_kernels *k, struct ls_worker *w,
+                         struct ls_probe_cell *cell)
 {
-    for (int i = 0; i < 16; i++) {
-        double gflops, ghz;
+    const struct probe fma = {.run = run_fma, .k = k}, clock = {.run = run_clock, .k = k};
 
-        p->run = run_fma;
-        gflops = fresh_rate(p, w, cell, 2);
-        p->run = run_clock;
-        ghz = fresh_rate(p, w, cell, 2) / w->T;
+    for (int i = 0; i < 16; i++) {
+        const double gflops = fresh_rate(&fma, w, cell, 2), ghz = fresh_rate(&clock, w, cell, 2) / w->T;
+
         r->peak_gflops = gflops > r->peak_gflops ? gflops : r->peak_gflops;
         r->clock_ghz = ghz > r->clock_ghz ? ghz : r->clock_ghz;
     }
 }
 
-static void measure_level(struct lockstep_bandwidth *b, struct probe *p, struct ls_worker *w,
-                          struct ls_probe_cell *cell)
+struct lockstep_bandwidth ls_bandwidth(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
+                                       float *memory, enum lockstep_level level, int rounds)
 {
-    enum { ROUNDS = 5 };
+    struct probe p = {.k = k,
+                      .x = memory + w->t * (ls_level_bytes(LOCKSTEP_DRAM, w->T) / sizeof(float)),
+                      .floats = ls_level_bytes(level, w->T) / sizeof(float)};
+    struct lockstep_bandwidth b;
 
-    p->run = run_write; /* first: what is only read may never get memory of its own */
-    b->write = fresh_rate(p, w, cell, ROUNDS);
-    p->run = run_read;
-    b->read = fresh_rate(p, w, cell, ROUNDS);
-    p->run = run_copy;
-    b->copy = fresh_rate(p, w, cell, ROUNDS);
+    p.run = run_write; /* first: what is only read may never get memory of its own */
+    b.write = fresh_rate(&p, w, cell, rounds);
+    p.run = run_read;
+    b.read = fresh_rate(&p, w, cell, rounds);
+    p.run = run_copy;
+    b.copy = fresh_rate(&p, w, cell, rounds);
+    p.run = run_update;
+    b.update = fresh_rate(&p, w, cell, rounds);
+    return b;
 }
 
 struct lockstep_rates ls_rates(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
                                float *memory)
 {
+    enum { ROUNDS = 5 };
     struct lockstep_rates r = {0};
-    struct probe p = {.k = k, .x = memory + w->t * (ls_level_bytes(LOCKSTEP_DRAM, w->T) / sizeof(float))};
 
-    measure_core(&r, &p, w, cell);
-    for (int level = LOCKSTEP_L1; level < LOCKSTEP_LEVELS; level++) {
-        p.floats = ls_level_bytes((enum lockstep_level)level, w->T) / sizeof(float);
-        measure_level(&r.memory[level], &p, w, cell);
-    }
+    measure_core(&r, k, w, cell);
+    for (int level = LOCKSTEP_L1; level < LOCKSTEP_LEVELS; level++)
+        r.memory[level] = ls_bandwidth(k, w, cell, memory, (enum lockstep_level)level, ROUNDS);
     return r;
 }

@@ -23,6 +23,10 @@ double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_
  * more than its L2, and for DRAM together four times the L3. Sizes that the CPU does not tell are taken as usual ones. */
 size_t ls_level_bytes(enum lockstep_level level, unsigned T);
 
+/* Bandwidth of one level, for each of its figures the best of `rounds`; memory as below. */
+struct lockstep_bandwidth ls_bandwidth(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
+                                       float *memory, enum lockstep_level level, int rounds);
+
 /*
  * FMA peak, clock and bandwidths of the probes of k. memory: T * ls_level_bytes(LOCKSTEP_DRAM, T) bytes at a 64-byte
  * boundary, which the workers touch first.

@@ -34,6 +34,10 @@ if [[ -n $strangers ]]; then
 fi
 # A moved prefix must still work.
 mv "$work/shared" "$work/moved"
+if [[ -x $build/lockstep-bench ]]; then
+    "$work/moved/bin/lockstep-bench" --benchmark_list_tests >"$work/benchmarks"
+    grep -q '^gemm_fwd/ref/mnist/' "$work/benchmarks"
+fi
 try_prefix "$work/moved"
 
 cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLOCKSTEP_TESTS=OFF \

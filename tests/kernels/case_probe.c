@@ -57,6 +57,7 @@ static void copy_setup(struct kc *c)
     c->N = kc_dim(c, 300);
     kc_vector(c, KC_IN, "x", c->N);
     kc_vector(c, KC_OUT, "y", c->N);
+    kc_may_equal(c, 0);
     kc_shape(c, "n=%zu", c->N);
 }
 
