@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# reported.sh FUNCTION PROGRAM [ARGUMENT...]: does ThreadSanitizer report a data race in this program, and every race it
+# reports within FUNCTION?
+set -euo pipefail
+
+function=$1 status=0
+shift
+report=$("$@" 2>&1) || status=$?
+# Of each report its kind, and whether the function is on its stacks.
+found=$(awk -v name="#[0-9]+ $function " '
+    /WARNING: ThreadSanitizer/ { kind = $3 " " $4; seen = 0; inside = 1 }
+    inside && $0 ~ name { seen = 1 }
+    /^SUMMARY: ThreadSanitizer/ { print kind, seen ? "here" : "elsewhere"; inside = 0 }' <<<"$report" | sort | uniq -c)
+echo "exit code $status; reports: ${found:-none}"
+if [[ $status != 66 || ! $found =~ ^\ *[0-9]+\ data\ race\ here$ ]]; then
+    printf '%s\n' "$report" | head -n 200
+    exit 1
+fi
