@@ -14,6 +14,8 @@ struct ls_barrier {
     _Alignas(64) atomic_uint arrived;
     _Alignas(64) atomic_uint phase;
     _Alignas(64) atomic_uint sleepers;
+    _Alignas(64) double ns; /* ls_barrier_ns: the best so far, by worker 0 */
+    bool again;             /* ... another round follows */
 };
 
 uint64_t ls_now(void)
@@ -69,14 +71,53 @@ void ls_barrier_wait(struct ls_worker *w)
     atomic_fetch_sub(&b->sleepers, 1);
 }
 
+struct ls_worker ls_team_part(const struct ls_worker *w, unsigned threads)
+{
+    return (struct ls_worker){
+        .t = w->t, .T = threads < w->T ? threads : w->T, .barrier = w->barrier + 1, .host_fpenv = w->host_fpenv};
+}
+
+/*
+ * Rounds of 1, 2, 4, ... barriers, as long as an oversubscribed team lets them grow. Only rounds of the longest length
+ * count: in a short one worker 0 may come last, find the others there and pass at once.
+ */
+double ls_barrier_ns(struct ls_worker *w)
+{
+    enum { LONGEST = 256, TOTAL_NS = 1000000 };
+    struct ls_barrier *b = w->barrier;
+    const uint64_t begin = ls_now();
+    unsigned n = 1;
+
+    if (w->T == 1)
+        return 0.0;
+    do {
+        uint64_t start;
+
+        ls_barrier_wait(w);
+        start = ls_now();
+        for (unsigned i = 0; i < n; i++)
+            ls_barrier_wait(w);
+        if (w->t == 0) {
+            const uint64_t now = ls_now();
+            const double ns = (double)(now - start) / n;
+
+            b->ns = n < LONGEST || b->ns == 0.0 || ns < b->ns ? ns : b->ns;
+            b->again = now - begin < TOTAL_NS;
+        }
+        ls_barrier_wait(w);
+        n = n < LONGEST ? 2 * n : n;
+    } while (b->again);
+    return b->ns;
+}
+
 void ls_team_run(unsigned threads, ls_work_fn *fn, void *arg)
 {
-    struct ls_barrier barrier = {0};
+    struct ls_barrier barrier[2] = {0}; /* of the team, of a part of it */
 
 #pragma omp parallel num_threads((int)threads)
     {
         struct ls_worker w = {
-            .t = (unsigned)omp_get_thread_num(), .T = (unsigned)omp_get_num_threads(), .barrier = &barrier};
+            .t = (unsigned)omp_get_thread_num(), .T = (unsigned)omp_get_num_threads(), .barrier = barrier};
 
         w.host_fpenv = lk_fpenv_enter();
         fn(arg, &w);

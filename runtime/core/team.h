@@ -24,8 +24,21 @@ typedef void ls_work_fn(void *arg, struct ls_worker *w);
  */
 void ls_team_run(unsigned threads, ls_work_fn *fn, void *arg);
 
+/*
+ * This worker in a smaller team of the workers 0 .. threads - 1 (no more than there are), with a barrier of its own,
+ * while all go on as w. A running team has one such part; each of its workers asks once, the others do not.
+ */
+struct ls_worker ls_team_part(const struct ls_worker *w, unsigned threads);
+
 /* Meet all workers: everything written before is visible after. Spins about 20 us, then sleeps in a futex. */
 void ls_barrier_wait(struct ls_worker *w);
+
+/*
+ * Nanoseconds that a barrier of this team takes, the same for every worker; 0 for a team of one. Best of the rounds of
+ * about a millisecond: a worker that lost its CPU spoils one round only. Called by every worker; longer than a
+ * millisecond only where a single round is, with more workers than CPUs.
+ */
+double ls_barrier_ns(struct ls_worker *w);
 
 /* Part i of n things cut into `parts` contiguous spans of almost equal length: [*first, *end). */
 static inline void ls_span(size_t n, size_t parts, size_t i, size_t *first, size_t *end)

@@ -107,6 +107,73 @@ static void barrier_sleeps_and_wakes(void **state)
     assert_true(atomic_load(&l.slept) > 0);
 }
 
+/* Half of a team meets at its own barrier, more often than the whole meets. */
+struct parts {
+    struct rounds whole, part;
+};
+
+static void part_worker(void *arg, struct ls_worker *w)
+{
+    struct parts *p = arg;
+    struct ls_worker part = {0};
+
+    if (w->t < 2)
+        part = ls_team_part(w, 2);
+    for (unsigned i = 0; i < 100; i++) {
+        for (unsigned k = 0; w->t < 2 && k < 20; k++) {
+            const unsigned n = 20 * i + k;
+
+            atomic_fetch_add(&p->part.count[n % 2], 1);
+            ls_barrier_wait(&part);
+            if (part.T != 2 || part.t != w->t || atomic_load(&p->part.count[n % 2]) != (n / 2 + 1) * 2)
+                atomic_fetch_add(&p->part.wrong, 1);
+        }
+        atomic_fetch_add(&p->whole.count[i % 2], 1);
+        ls_barrier_wait(w);
+        if (atomic_load(&p->whole.count[i % 2]) != (i / 2 + 1) * w->T)
+            atomic_fetch_add(&p->whole.wrong, 1);
+    }
+}
+
+static void a_part_meets_alone(void **state)
+{
+    struct parts p = {.whole.wrong = 0};
+
+    (void)state;
+    alarm(100);
+    ls_team_run(4, part_worker, &p);
+    alarm(0);
+    assert_int_equal(atomic_load(&p.part.wrong), 0);
+    assert_int_equal(atomic_load(&p.whole.wrong), 0);
+    assert_int_equal(atomic_load(&p.part.count[0]), 2000);
+}
+
+/* ---- the probe ---- */
+
+static void probe_worker(void *arg, struct ls_worker *w)
+{
+    double *ns = arg;
+
+    for (int again = 0; again < 3; again++)
+        ns[w->t] = ls_barrier_ns(w);
+}
+
+/* All workers hear the same, also when they are more than the CPUs. */
+static void barrier_is_timed(void **state)
+{
+    (void)state;
+    alarm(100);
+    for (unsigned threads = 1; threads <= TEAM; threads++) {
+        double ns[TEAM] = {0.0};
+
+        ls_team_run(threads, probe_worker, ns);
+        assert_int_equal(ns[0] > 0.0, threads > 1);
+        for (unsigned t = 0; t < threads; t++)
+            assert_true(ns[t] == ns[0]);
+    }
+    alarm(0);
+}
+
 static void one_worker_needs_no_team(void **state)
 {
     struct ls_worker w = {.T = 1};
@@ -204,6 +271,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barrier_holds),
         cmocka_unit_test(barrier_sleeps_and_wakes),
+        cmocka_unit_test(a_part_meets_alone),
+        cmocka_unit_test(barrier_is_timed),
         cmocka_unit_test(one_worker_needs_no_team),
         cmocka_unit_test(spans_cover),
         cmocka_unit_test(defaults_are_sane),
