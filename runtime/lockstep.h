@@ -53,8 +53,9 @@ struct lockstep_options {
     unsigned threads; /* default: what the cgroup quota, the affinity mask and the cores allow; at most 1024. The OpenMP
                        * runtime ends the process when the system refuses to start one */
     const char *isa;  /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
-    const char *reduce; /* "owners" (default), "replicas" */
+    const char *reduce; /* "auto" (default): the faster one by a model of this machine; "owners", "replicas" */
     bool keep_values;   /* lockstep_get and lockstep_grad answer for every node and the input: no fusion, owners */
+    size_t verify;      /* lockstep_train computes every so many steps twice and compares the bits; 0: never */
 };
 
 /* What is computed. Fill with lockstep_recipe_init, then change fields by name. */
@@ -228,6 +229,20 @@ struct lockstep_epoch {
     double test_loss, test_accuracy;
     double seconds, eval_seconds; /* seconds excludes the evaluation */
     double samples_per_second, gflops, peak_share;
+    double barrier_ns; /* measured after the epoch; 0: one thread */
+};
+
+/* How a training runs. */
+struct lockstep_start {
+    const char *reduce;                      /* "owners", "replicas" */
+    const char *reduce_why;                  /* "as asked", "one thread", ..., "predicted": by the two times below */
+    double owners_seconds, replicas_seconds; /* predicted for a step of a whole batch; 0: not compared */
+    double barrier_ns;                       /* measured for this team; 0: one thread */
+    const char *barrier;       /* "none", "near": the threads share a cache, "far", "between", "shared CPUs" */
+    double peak_gflops;        /* as in lockstep_progress */
+    size_t verify;             /* every so many steps are computed twice, 0: none ... */
+    const char *verify_reduce; /* ... in this way, */
+    unsigned verify_threads;   /* on so many threads */
 };
 
 /* What the caller hears while lockstep_train runs; any member may be NULL. Called on one thread, not re-entrantly. */
@@ -237,6 +252,7 @@ struct lockstep_events {
                      const struct lockstep_progress *p); /* after a batch, at most about ten times a second */
     void (*epoch)(void *user, const struct lockstep_epoch *e);
     const volatile sig_atomic_t *stop; /* polled before each batch: non-zero ends the training after it, status OK */
+    void (*start)(void *user, const struct lockstep_start *s); /* once, before the first step */
 };
 
 /*
@@ -308,11 +324,13 @@ struct lockstep_rates {
 
 struct lockstep_machine {
     char cpu[64];
-    unsigned cores;     /* online */
-    unsigned affinity;  /* allowed by the affinity mask */
-    double quota;       /* CPUs by the cgroup, 0: none set */
-    unsigned threads;   /* Lockstep's default, or options->threads */
-    size_t l1d, l2, l3; /* bytes, 0: unknown */
+    unsigned cores;      /* online */
+    unsigned affinity;   /* allowed by the affinity mask */
+    double quota;        /* CPUs by the cgroup, 0: none set */
+    unsigned threads;    /* Lockstep's default, or options->threads */
+    double barrier_ns;   /* of the threads meeting, 0: one thread */
+    const char *barrier; /* as in lockstep_start */
+    size_t l1d, l2, l3;  /* bytes, 0: unknown */
     size_t isas;
     struct {
         const char *name;

@@ -41,11 +41,13 @@ static const struct option table[] = {
     {"shards", "N", POWER_OF_TWO, CLI_TRAIN, AT(recipe.shards), 1, 4096, "parts of a batch (by batch size)"},
     {"threads", "N", UNSIGNED, ALL, AT(options.threads), 1, 1024, "worker threads (as many as the machine allows)"},
     {"isa", "NAME", TEXT, ALL | CLI_GRAPH, AT(options.isa), 0, 0, "instruction set: ref, avx2, ... (the best)"},
-    {"reduce", "owners|replicas", WORD, CLI_TRAIN, AT(options.reduce), 0, 0, "how threads add gradients (owners)"},
+    {"reduce", "auto|owners|replicas", WORD, CLI_TRAIN, AT(options.reduce), 0, 0, "how threads add gradients"},
+    {"verify", "N", SIZE, CLI_TRAIN, AT(options.verify), 1, 1e9,
+     "compute every N-th step twice, compare the bits (never)"},
     {"save", "FILE", TEXT, CLI_TRAIN, AT(save), 0, 0, "write the weights as safetensors"},
     {"json", "", FLAG, CLI_GRAPH, AT(json), 0, 0, "print the nodes as JSON"},
     {"dot", "", FLAG, CLI_GRAPH, AT(dot), 0, 0, "print the drawing as Graphviz text"},
-    {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0, "write one JSON object per epoch"},
+    {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0, "write one JSON object at the start and per epoch"},
 };
 enum { OPTIONS = sizeof table / sizeof table[0] };
 
@@ -192,7 +194,7 @@ static enum lockstep_status take(struct cli *cli, enum cli_command command, int 
 
 static void defaults(struct cli *cli, enum cli_command command)
 {
-    *cli = (struct cli){.model = command == CLI_GRADCHECK ? NULL : "mlp", .data = "digits"};
+    *cli = (struct cli){.model = command == CLI_GRADCHECK ? NULL : "mlp", .data = "digits", .options.reduce = "auto"};
     lockstep_recipe_init(&cli->recipe);
 }
 
@@ -246,7 +248,7 @@ static void print_default(const struct cli *cli, const struct option *o)
 
     if ((o->kind == TEXT || o->kind == WORD) && *(const char *const *)at)
         printf(" (%s)", *(const char *const *)at);
-    else if (o->kind == SIZE)
+    else if (o->kind == SIZE && *(const size_t *)at)
         printf(" (%zu)", *(const size_t *)at);
     else if (o->kind == UNSIGNED && *(const unsigned *)at)
         printf(" (%u)", *(const unsigned *)at);

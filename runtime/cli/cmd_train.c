@@ -73,10 +73,10 @@ static void put_number(FILE *f, const char *name, double value, int digits)
         fprintf(f, ",\"%s\":null", name);
 }
 
+enum { EXACT = 17, TIMING = 6 }; /* digits */
+
 static void put_metrics(FILE *f, const struct lockstep_epoch *e)
 {
-    enum { EXACT = 17, TIMING = 6 };
-
     fprintf(f, "{\"epoch\":%zu", e->epoch);
     put_number(f, "train_loss", e->train_loss, EXACT);
     put_number(f, "test_loss", e->test_loss, EXACT);
@@ -86,8 +86,46 @@ static void put_metrics(FILE *f, const struct lockstep_epoch *e)
     put_number(f, "samples_per_second", e->samples_per_second, TIMING);
     put_number(f, "gflops", e->gflops, TIMING);
     put_number(f, "peak_share", e->peak_share, TIMING);
+    put_number(f, "barrier_ns", e->barrier_ns, TIMING);
     fputs("}\n", f);
     fflush(f);
+}
+
+/* The first line of the metrics: how the run goes. */
+static void put_start(const struct run *run, const struct lockstep_start *s)
+{
+    FILE *f = run->metrics;
+
+    fprintf(f,
+            "{\"record\":\"start\",\"isa\":\"%s\",\"threads\":%u,\"shards\":%u,\"reduce\":\"%s\",\"reduce_why\":\"%s\"",
+            lockstep_model_isa(run->model), lockstep_model_threads(run->model), lockstep_model_shards(run->model),
+            s->reduce, s->reduce_why);
+    put_number(f, "owners_seconds", s->owners_seconds, TIMING);
+    put_number(f, "replicas_seconds", s->replicas_seconds, TIMING);
+    put_number(f, "barrier_ns", s->barrier_ns, TIMING);
+    fprintf(f, ",\"barrier\":\"%s\"", s->barrier);
+    put_number(f, "peak_gflops", s->peak_gflops, TIMING);
+    fprintf(f, ",\"verify\":%zu}\n", s->verify);
+    fflush(f);
+}
+
+/* How the gradients are added and why; what is computed twice. */
+static void tell_start(void *user, const struct lockstep_start *s)
+{
+    const struct run *run = user;
+
+    fprintf(stderr, "reduce %s: %s", s->reduce, s->reduce_why);
+    if (s->owners_seconds > 0)
+        fprintf(stderr, " %.3f ms a step by owners, %.3f by replicas", 1e3 * s->owners_seconds,
+                1e3 * s->replicas_seconds);
+    if (s->barrier_ns > 0)
+        fprintf(stderr, "; barrier %.0f ns (%s)", s->barrier_ns, s->barrier);
+    if (s->verify)
+        fprintf(stderr, "; verify: 1 step of %zu again by %s on %u thread%s", s->verify, s->verify_reduce,
+                s->verify_threads, s->verify_threads == 1 ? "" : "s");
+    fputc('\n', stderr);
+    if (run->metrics)
+        put_start(run, s);
 }
 
 static void end_epoch(void *user, const struct lockstep_epoch *e)
@@ -137,7 +175,7 @@ static enum lockstep_status check_options(const struct cli *cli, struct lockstep
 /* Recipe and instruction set, tried on a model of two weights before any data is read. */
 static enum lockstep_status check_recipe(const struct cli *cli, unsigned *default_threads, struct lockstep_error *err)
 {
-    struct lockstep_options options = {.isa = cli->options.isa, .reduce = cli->options.reduce};
+    struct lockstep_options options = {.isa = cli->options.isa, .reduce = "owners"};
     struct lockstep_model *model;
     enum lockstep_status status =
         lockstep_model_new("flatten | linear(2)", 1, 1, 2, &cli->recipe, &options, &model, err);
@@ -188,16 +226,16 @@ static void print_start(const struct run *run, unsigned default_threads)
     if (threads > default_threads)
         fprintf(stderr, "lockstep: warning: %u threads on %u CPUs: the same result, but slower\n", threads,
                 default_threads);
-    fprintf(stderr, "model %.*s%s, %zu parameters; data %s, %zu + %zu rows; isa %s, threads %u, shards %u, reduce %s\n",
+    fprintf(stderr, "model %.*s%s, %zu parameters; data %s, %zu + %zu rows; isa %s, threads %u, shards %u\n",
             (int)strcspn(cli->model, "\n"), cli->model, strchr(cli->model, '\n') ? "..." : "",
             lockstep_model_parameters(run->model), cli->data, lockstep_data_rows(run->train),
-            lockstep_data_rows(run->test), lockstep_model_isa(run->model), threads, lockstep_model_shards(run->model),
-            lockstep_model_reduce(run->model));
+            lockstep_data_rows(run->test), lockstep_model_isa(run->model), threads, lockstep_model_shards(run->model));
 }
 
 static enum lockstep_status train(struct run *run, struct lockstep_error *err)
 {
-    const struct lockstep_events events = {.user = run, .progress = show_progress, .epoch = end_epoch, .stop = &stop};
+    const struct lockstep_events events = {
+        .user = run, .start = tell_start, .progress = show_progress, .epoch = end_epoch, .stop = &stop};
     enum lockstep_status status;
     char digest[33];
 

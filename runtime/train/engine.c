@@ -3,6 +3,11 @@
 
 #include "train/units.h"
 
+const char *ls_reduce_name(enum ls_reduce reduce)
+{
+    return reduce == LS_REPLICAS ? "replicas" : "owners";
+}
+
 /* Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed
  * cost. */
 static size_t unit_cost(const struct ls_graph *g, const struct ls_unit *u)

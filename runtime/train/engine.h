@@ -13,6 +13,9 @@ enum { LS_BLOCK_ROWS = 512 };
 
 enum ls_reduce { LS_OWNERS, LS_REPLICAS };
 
+/* "owners", "replicas" */
+const char *ls_reduce_name(enum ls_reduce reduce);
+
 /* A flag on a line of its own. */
 struct ls_thread_flag {
     _Alignas(64) bool set;

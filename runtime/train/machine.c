@@ -3,6 +3,7 @@
 
 #include "core/mem.h"
 #include "train/probe.h"
+#include "train/reduce.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +69,10 @@ struct survey {
 static void survey_worker(void *arg, struct ls_worker *w)
 {
     const struct survey *s = arg;
+    const double barrier = ls_barrier_ns(w);
 
+    if (w->t == 0)
+        s->m->barrier_ns = barrier;
     for (int i = 0; i < LK_ISA_COUNT; i++) {
         struct lk_table table;
         struct lockstep_rates rates;
@@ -131,5 +135,6 @@ enum lockstep_status lockstep_machine_info(const struct lockstep_options *option
         return err->status;
     for (int i = 0; i < LK_ISA_COUNT && out->threads == 1; i++)
         out->isa[i].all = out->isa[i].one;
+    out->barrier = ls_barrier_kind(out->barrier_ns, out->threads);
     return LOCKSTEP_OK;
 }

@@ -59,15 +59,31 @@ static enum lockstep_status check_recipe(const struct lockstep_recipe *r, struct
     return ls_init_check(r->init, err);
 }
 
-static enum lockstep_status parse_reduce(const struct lockstep_options *o, enum ls_reduce *out,
+/* The way to reduce by name; what *automatic leaves open is LS_OWNERS. */
+static enum lockstep_status parse_reduce(const struct lockstep_options *o, struct ls_choice *out, bool *automatic,
                                          struct lockstep_error *err)
 {
-    const char *name = o && o->reduce ? o->reduce : "owners";
+    const char *name = o && o->reduce ? o->reduce : "auto";
+    const bool keep = o && o->keep_values;
 
-    *out = !strcmp(name, "replicas") && !o->keep_values ? LS_REPLICAS : LS_OWNERS;
-    if (!strcmp(name, "owners") || !strcmp(name, "replicas"))
+    *automatic = !strcmp(name, "auto") && !keep;
+    *out = (struct ls_choice){.why = keep ? "values are kept" : "as asked"};
+    out->reduce = !strcmp(name, "replicas") && !keep ? LS_REPLICAS : LS_OWNERS;
+    if (!strcmp(name, "auto") || !strcmp(name, "owners") || !strcmp(name, "replicas"))
         return LOCKSTEP_OK;
-    return ls_fail(err, LOCKSTEP_E_USAGE, "reduce: expected owners or replicas, got \"%.32s\"", name);
+    return ls_fail(err, LOCKSTEP_E_USAGE, "reduce: expected auto, owners or replicas, got \"%.32s\"", name);
+}
+
+/* The faster way for the planned graph; the machine is only measured where there is something to choose. */
+static enum lockstep_status choose_reduce(struct lockstep_model *m, const struct lk_kernels *k, size_t shards,
+                                          unsigned threads, struct lockstep_error *err)
+{
+    struct ls_load load = ls_load_of(&m->graph, m->recipe.batch, shards, threads);
+
+    if (ls_reduce_open(&load, &m->choice) && ls_load_measure(&load, k, err))
+        return err->status;
+    m->choice = ls_reduce_choose(&load);
+    return LOCKSTEP_OK;
 }
 
 /* Rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
@@ -85,7 +101,7 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
     const bool keep = options && options->keep_values;
     const size_t shards = r->shards ? r->shards : ls_shards_default(r->batch);
     struct lk_table table;
-    enum ls_reduce reduce;
+    bool automatic;
     unsigned threads, host_fpenv;
 
     if (!m->channels || !m->length)
@@ -93,13 +109,16 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
                        m->length);
     if (!classes || classes > LS_CLASSES)
         return ls_fail(err, LOCKSTEP_E_USAGE, "classes: expected 1..%d, got %zu", LS_CLASSES, classes);
-    if (check_recipe(r, err) || parse_reduce(options, &reduce, err) || ls_machine_table(options, &table, err) ||
-        ls_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
+    if (check_recipe(r, err) || parse_reduce(options, &m->choice, &automatic, err) ||
+        ls_machine_table(options, &table, err) || ls_threads(options, &threads, err) ||
+        ls_model_text(model, &m->text, err) ||
         ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||
         ls_plan(&m->graph, block_rows(r, shards, keep), keep, err) ||
-        ls_engine_init(&m->engine, &m->graph, &table, threads, reduce, shards, ls_optim_find(r->optimizer), r->seed,
-                       err))
+        (automatic && choose_reduce(m, &table.k, shards, threads, err)) ||
+        ls_engine_init(&m->engine, &m->graph, &table, threads, m->choice.reduce, shards, ls_optim_find(r->optimizer),
+                       r->seed, err))
         return err->status;
+    m->verify = options ? options->verify : 0;
     m->lr_rule = ls_lr_find(r->lr_schedule);
     host_fpenv = lk_fpenv_enter(); /* the answer does not depend on how the caller rounds */
     ls_init(&m->graph, r->init, r->seed, m->engine.w);
@@ -169,7 +188,7 @@ unsigned lockstep_model_threads(const struct lockstep_model *m)
 
 const char *lockstep_model_reduce(const struct lockstep_model *m)
 {
-    return m->engine.reduce == LS_REPLICAS ? "replicas" : "owners";
+    return ls_reduce_name(m->engine.reduce);
 }
 
 unsigned lockstep_model_shards(const struct lockstep_model *m)

@@ -5,6 +5,7 @@
 
 #include "graph/graph.h"
 #include "train/lr.h"
+#include "train/reduce.h"
 #include "train/step.h"
 
 struct lockstep_model {
@@ -14,7 +15,9 @@ struct lockstep_model {
     ls_lr_fn *lr_rule;
     struct ls_graph graph;
     struct ls_engine engine;
-    size_t steps; /* updates so far */
+    struct ls_choice choice; /* of the way to reduce */
+    size_t verify;           /* every so many steps of a training twice, 0: never */
+    size_t steps;            /* updates so far */
 
     /* The batch of lockstep_set. */
     float *input, *loss;

@@ -4,6 +4,7 @@
 #include "core/rng.h"
 #include "train/evaluate.h"
 #include "train/probe.h"
+#include "train/verify.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -20,10 +21,20 @@ struct run {
     struct ls_pass eval;
     struct ls_probe_cell *cell;
     size_t batches, steps_done;
-    double peak;
+    double peak, barrier_ns;
     uint64_t told;          /* last progress */
     atomic_long stop_after; /* step of the run, or NO_STOP */
     bool finite;
+
+    struct ls_verify verify;
+    struct ls_batch twice; /* the step that all workers of the region are to compute twice */
+    bool same;             /* ... and its bits */
+    bool ended;            /* no more of them */
+};
+
+/* A worker of the region, and in the teams of the two engines: `second` only with --verify. NULL: in none. */
+struct crew {
+    struct ls_worker *all, *first, *second;
 };
 
 /* The order of an epoch: Fisher and Yates, numbers of (seed, epoch, position) only. */
@@ -121,6 +132,7 @@ static void tell_epoch(const struct run *r, struct ls_worker *w, const struct ac
     e.samples_per_second = (double)a->rows / e.seconds;
     e.gflops = gflops(r, a->rows, e.seconds);
     e.peak_share = e.gflops / r->peak;
+    e.barrier_ns = r->barrier_ns;
     if (!r->events->epoch)
         return;
     lk_fpenv_leave(w->host_fpenv);
@@ -142,16 +154,60 @@ static bool stopped(struct run *r, long t)
     return after != NO_STOP && after <= t;
 }
 
-/* The steps of one epoch; false when the run ends with it: stopped, or the loss is not finite. */
-static bool run_steps(struct run *r, struct ls_worker *w, struct account *a)
+/* Workers meet for a step that is computed twice. False when the loss is not finite. */
+static bool run_twice(struct run *r, const struct crew *c)
 {
+    bool finite = true, same;
+
+    ls_verify_take(&r->verify, c->all);
+    if (c->first)
+        finite = ls_step(&r->m->engine, c->first, &r->twice);
+    if (c->second)
+        ls_verify_step(&r->verify, c->second, &r->twice);
+    same = ls_verify_same(&r->verify, c->all);
+    if (c->all->t == 0)
+        r->same = same;
+    return finite && same;
+}
+
+/* Step t: false when it ends the run. */
+static bool run_step(struct run *r, const struct crew *c, size_t t, const struct ls_batch *b)
+{
+    if (!r->m->verify || (t + 1) % r->m->verify)
+        return ls_step(&r->m->engine, c->first, b);
+    if (c->all->t == 0)
+        r->twice = *b;
+    ls_barrier_wait(c->all);
+    return run_twice(r, c);
+}
+
+/* A worker of the second team only, and what lets it go. */
+static void run_second(struct run *r, const struct crew *c)
+{
+    for (ls_barrier_wait(c->all); !r->ended; ls_barrier_wait(c->all))
+        run_twice(r, c);
+}
+
+static void end_second(struct run *r, const struct crew *c)
+{
+    if (c->all->t == 0)
+        r->ended = true;
+    if (r->m->verify)
+        ls_barrier_wait(c->all);
+}
+
+/* The steps of one epoch; false when the run ends with it: stopped, not finite, or not the same twice. */
+static bool run_steps(struct run *r, const struct crew *c, struct account *a)
+{
+    struct ls_worker *w = c->first;
+
     for (size_t step = 0; step < r->batches; step++) {
         const size_t t = (a->epoch - 1) * r->batches + step;
         const struct ls_batch b = batch_of(r, step, t);
 
         if (w->t == 0)
             poll_stop(r, (long)t);
-        if (!ls_step(&r->m->engine, w, &b)) {
+        if (!run_step(r, c, t, &b)) {
             if (w->t == 0)
                 r->finite = false;
             return false;
@@ -166,22 +222,52 @@ static bool run_steps(struct run *r, struct ls_worker *w, struct account *a)
     return true;
 }
 
-/* More rounds of the peak probe; worker 0 keeps the result. */
-static void probe_peak(struct run *r, struct ls_worker *w, int rounds)
+/* More rounds of the peak probe, and the barrier; worker 0 keeps the results. */
+static void probe(struct run *r, struct ls_worker *w, int rounds)
 {
-    const double peak = ls_peak(&r->m->engine.kernels.k, w, r->cell, rounds);
+    const double peak = ls_peak(&r->m->engine.kernels.k, w, r->cell, rounds), barrier = ls_barrier_ns(w);
 
-    if (w->t == 0)
+    if (w->t == 0) {
         r->peak = peak;
+        r->barrier_ns = barrier;
+    }
 }
 
-static void train_worker(void *arg, struct ls_worker *w)
+/* The barrier that the choice was made by, or where there was none to make, the one measured now. */
+static void tell_start(const struct run *r, struct ls_worker *w)
 {
-    struct run *r = arg;
+    const struct ls_choice *c = &r->m->choice;
+    const double barrier = c->barrier_ns > 0.0 ? c->barrier_ns : r->barrier_ns;
+    struct lockstep_start s = {.reduce = ls_reduce_name(c->reduce),
+                               .reduce_why = c->why,
+                               .owners_seconds = c->owners_ns * 1e-9,
+                               .replicas_seconds = c->replicas_ns * 1e-9,
+                               .barrier_ns = barrier,
+                               .barrier = ls_barrier_kind(barrier, w->T),
+                               .peak_gflops = r->peak,
+                               .verify = r->m->verify};
+
+    if (s.verify) {
+        s.verify_reduce = ls_reduce_name(r->verify.second.reduce);
+        s.verify_threads = r->verify.second.threads;
+    }
+    if (!r->events->start)
+        return;
+    lk_fpenv_leave(w->host_fpenv);
+    r->events->start(r->events->user, &s);
+    lk_fpenv_enter();
+}
+
+/* All epochs, on the first team. */
+static void run_epochs(struct run *r, const struct crew *c)
+{
     struct ls_engine *e = &r->m->engine;
+    struct ls_worker *w = c->first;
 
     ls_engine_join(e, w);
-    probe_peak(r, w, PEAK_ROUNDS_FIRST);
+    probe(r, w, PEAK_ROUNDS_FIRST);
+    if (w->t == 0)
+        tell_start(r, w);
     for (size_t epoch = 1; epoch <= r->m->recipe.epochs; epoch++) {
         struct account a = {.epoch = epoch};
         uint64_t end, evaluated;
@@ -190,7 +276,7 @@ static void train_worker(void *arg, struct ls_worker *w)
             shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
         ls_barrier_wait(w);
         a.start = ls_now();
-        if (!run_steps(r, w, &a))
+        if (!run_steps(r, c, &a))
             return;
         end = ls_now();
         if (r->test) {
@@ -198,10 +284,32 @@ static void train_worker(void *arg, struct ls_worker *w)
             ls_barrier_wait(w);
         }
         evaluated = ls_now();
-        probe_peak(r, w, PEAK_ROUNDS);
+        probe(r, w, PEAK_ROUNDS);
         if (w->t == 0)
             tell_epoch(r, w, &a, end, evaluated);
     }
+}
+
+static void train_worker(void *arg, struct ls_worker *w)
+{
+    struct run *r = arg;
+    const unsigned first = r->m->engine.threads, second = r->verify.second.threads; /* 0: no --verify */
+    const bool second_larger = second > first;
+    struct ls_worker part;
+    struct crew c = {w, second_larger ? NULL : w, second_larger ? w : NULL};
+
+    if (w->t < (second_larger ? first : second)) {
+        part = ls_team_part(w, second_larger ? first : second);
+        *(second_larger ? &c.first : &c.second) = &part;
+    }
+    if (c.second)
+        ls_engine_join(&r->verify.second, c.second);
+    if (!c.first) {
+        run_second(r, &c);
+        return;
+    }
+    run_epochs(r, &c);
+    end_second(r, &c);
 }
 
 static enum lockstep_status alloc_run(struct run *r, struct lockstep_error *err)
@@ -218,7 +326,9 @@ static enum lockstep_status alloc_run(struct run *r, struct lockstep_error *err)
         if (!r->hit[i])
             return err->status;
     }
-    return r->test ? ls_pass_alloc(&r->eval, r->test, err) : LOCKSTEP_OK;
+    if (r->test && ls_pass_alloc(&r->eval, r->test, err))
+        return err->status;
+    return r->m->verify ? ls_verify_init(&r->verify, &r->m->engine, batch, err) : LOCKSTEP_OK;
 }
 
 static void free_run(struct run *r)
@@ -230,6 +340,15 @@ static void free_run(struct run *r)
         ls_free(r->hit[i]);
     }
     ls_pass_free(&r->eval);
+    ls_verify_free(&r->verify);
+}
+
+/* Workers of the region: the larger of the two teams. */
+static unsigned region_threads(const struct run *r)
+{
+    const unsigned first = r->m->engine.threads, second = r->verify.second.threads;
+
+    return first > second ? first : second;
 }
 
 enum lockstep_status lockstep_train(struct lockstep_model *m, const struct lockstep_data *train,
@@ -237,7 +356,8 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
                                     struct lockstep_error *err)
 {
     static const struct lockstep_events silent;
-    struct run r = {.m = m, .train = train, .test = test, .events = events ? events : &silent, .finite = true};
+    struct run r = {
+        .m = m, .train = train, .test = test, .events = events ? events : &silent, .finite = true, .same = true};
 
     if (m->recipe.batch > train->rows)
         return ls_fail(err, LOCKSTEP_E_USAGE, "batch: expected at most the %zu rows of the data, got %zu", train->rows,
@@ -250,9 +370,11 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
     err->status = LOCKSTEP_OK;
     if (!alloc_run(&r, err)) {
         m->forwarded = m->differentiated = false;
-        ls_team_run(m->engine.threads, train_worker, &r);
+        ls_team_run(region_threads(&r), train_worker, &r);
         m->steps += r.steps_done;
-        if (!r.finite)
+        if (!r.same)
+            ls_verify_fail(&r.verify, r.steps_done + 1, r.steps_done / r.batches + 1, err);
+        else if (!r.finite)
             ls_fail(err, LOCKSTEP_E_NONFINITE,
                     "training stopped: the loss of step %zu (epoch %zu) is not finite; the weights are those before it "
                     "(try a smaller lr)",

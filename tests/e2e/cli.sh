@@ -53,7 +53,9 @@ usage_errors() {
     bad 2 '--epochs 0: expected' train --epochs 0
     bad 2 '--momentum 1.5: expected a number 0..1' train --optimizer sgd --momentum 1.5
     bad 2 '--optimizer Adam: expected sgd.adam.adamw' train --optimizer Adam
-    bad 2 '--reduce all: expected' train --reduce all
+    bad 2 '--reduce all: expected auto.owners.replicas' train --reduce all
+    bad 2 '--verify 0: expected a whole number 1..' train --verify 0
+    bad 2 '--verify: this command has no such option' eval file --verify 1
     bad 2 '--lr-schedule step: expected' train --lr-schedule step
     bad 2 'init: expected he, xavier or normal.STD.' train --init 'normal(x)'
     bad 2 '--momentum: expected --optimizer sgd' train --momentum 0.9
@@ -137,11 +139,11 @@ diverging() {
 
 # Saved files are equal from run to run; metrics but for the timing are equal for every schedule.
 files() {
-    local field='"\(seconds\|eval_seconds\|samples_per_second\|gflops\|peak_share\)":[^,}]*,\?'
+    local field='"\(seconds\|eval_seconds\|samples_per_second\|gflops\|peak_share\|barrier_ns\)":[^,}]*,\?'
     for t in 1 2; do
         "$lockstep" train "${small[@]}" --threads "$t" --save "$work/model$t" --metrics "$work/metrics$t" >"$out$t" 2>"$err"
-        sed "s/$field//g" "$work/metrics$t" >"$work/numbers$t"
-        [[ $(wc -l <"$work/metrics$t") == 2 ]] || fail 'expected two lines of metrics'
+        sed "1d; s/$field//g" "$work/metrics$t" >"$work/numbers$t"
+        [[ $(wc -l <"$work/metrics$t") == 3 ]] || fail 'expected three lines of metrics'
     done
     cmp "$work/model1" "$work/model2" || fail 'two runs saved different files'
     cmp "$work/numbers1" "$work/numbers2" || fail 'metrics differ between one and two threads'
@@ -163,6 +165,41 @@ progress() {
     grep -q 'epoch 1/1 .*samples/s.*GFLOP/s.*% of peak.*ETA' "$out" || fail 'no progress line on a terminal'
     "$lockstep" train "${small[@]}" 2>"$err" >"$out"
     ! grep -q $'[\r\e]' "$err" "$out" || fail 'a progress line without a terminal'
+}
+
+# How gradients are added and why: on stderr and in the metrics. auto is the default and never changes the digest.
+reduce_choices() {
+    local ns='[0-9]+ ns \((near|far|between|shared CPUs)\)'
+    start() { # PATTERN OPTIONS...
+        local pattern=$1
+        shift
+        "$lockstep" train "${small[@]}" --metrics "$work/start" "$@" >"$out" 2>"$err" || fail "$*: $(cat "$err")"
+        grep -qE "^reduce $pattern\$" "$err" || fail "$*: expected /$pattern/: $(cat "$err")"
+    }
+    start 'owners: one thread' --threads 1
+    start "owners: fewer shards than threads; barrier $ns" --threads 2
+    start "replicas: as asked; barrier $ns" --threads 2 --reduce replicas
+    start "(owners|replicas): predicted [0-9.]+ ms a step by owners, [0-9.]+ by replicas; barrier $ns" --threads 2 --shards 4
+    python3 - "$work/start" <<'END' || fail "start record: $(head -n 1 "$work/start")"
+import json, sys
+start, epoch, _ = map(json.loads, open(sys.argv[1]))
+assert start["record"] == "start" and start["reduce_why"] == "predicted" and start["threads"] == 2 and start["shards"] == 4
+assert start["reduce"] == ("replicas" if start["replicas_seconds"] < 0.98 * start["owners_seconds"] else "owners")
+assert start["barrier_ns"] > 0 and epoch["barrier_ns"] > 0 and start["verify"] == 0
+END
+    "$lockstep" info --threads 2 | grep -qE "^barrier +[0-9]+ ns for 2 threads" || fail 'info: no barrier'
+    ! "$lockstep" info --threads 1 | grep '^barrier' || fail 'info: a barrier of one thread'
+}
+
+# Steps computed twice: the same digest, said at the start.
+verified() {
+    local plain threads
+    plain=$(digest "${small[@]}" --shards 2)
+    for threads in 1 2; do
+        [[ $(digest "${small[@]}" --shards 2 --threads "$threads" --verify 1) == "$plain" ]] || fail 'verify: another digest'
+        grep -qE "^reduce .*; verify: 1 step of 1 again by (owners|replicas) on $((3 - threads)) threads?\$" "$work/digest.err" ||
+            fail "verify: $(cat "$work/digest.err")"
+    done
 }
 
 gradcheck() {
@@ -195,5 +232,7 @@ environment
 outputs
 diverging
 files
+reduce_choices
+verified
 progress
 python3 "$(dirname "$0")/signals.py" "$lockstep" "$tiny"

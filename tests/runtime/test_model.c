@@ -331,7 +331,8 @@ static void options_are_checked(void **state)
     (void)state;
     refuse_options(&(struct lockstep_options){.isa = "sse9"}, "isa: expected one of ref, avx2, avx512, got \"sse9\"");
     refuse_options(&(struct lockstep_options){.threads = 2000}, "threads: expected 1..1024, got 2000");
-    refuse_options(&(struct lockstep_options){.reduce = "rings"}, "reduce: expected owners or replicas, got \"rings\"");
+    refuse_options(&(struct lockstep_options){.reduce = "rings"},
+                   "reduce: expected auto, owners or replicas, got \"rings\"");
     m = model_with(NULL, &(struct lockstep_options){.isa = "ref", .threads = 5, .reduce = "replicas"});
     assert_string_equal(lockstep_model_isa(m), "ref");
     assert_int_equal(lockstep_model_threads(m), 5);

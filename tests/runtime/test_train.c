@@ -306,7 +306,7 @@ static void on_progress(void *user, const struct lockstep_progress *p)
 
 static void train_with(struct lockstep_model *m, struct listener *l)
 {
-    const struct lockstep_events events = {l, on_progress, on_epoch, &l->stop};
+    const struct lockstep_events events = {.user = l, .progress = on_progress, .epoch = on_epoch, .stop = &l->stop};
     struct lockstep_error err;
 
     if (lockstep_train(m, &train_part, &test_part, &events, &err))
