@@ -83,7 +83,7 @@ struct ls_worker ls_team_part(const struct ls_worker *w, unsigned threads)
  */
 double ls_barrier_ns(struct ls_worker *w)
 {
-    enum { LONGEST = 256, TOTAL_NS = 1000000 };
+    enum { LONGEST = 256, ENOUGH = 64, TOTAL_NS = 1000000, MOST_NS = 4000000 };
     struct ls_barrier *b = w->barrier;
     const uint64_t begin = ls_now();
     unsigned n = 1;
@@ -102,7 +102,7 @@ double ls_barrier_ns(struct ls_worker *w)
             const double ns = (double)(now - start) / n;
 
             b->ns = n < LONGEST || b->ns == 0.0 || ns < b->ns ? ns : b->ns;
-            b->again = now - begin < TOTAL_NS;
+            b->again = now - begin < (n < ENOUGH ? MOST_NS : TOTAL_NS);
         }
         ls_barrier_wait(w);
         n = n < LONGEST ? 2 * n : n;

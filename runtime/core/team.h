@@ -35,8 +35,8 @@ void ls_barrier_wait(struct ls_worker *w);
 
 /*
  * Nanoseconds that a barrier of this team takes, the same for every worker; 0 for a team of one. Best of the rounds of
- * about a millisecond: a worker that lost its CPU spoils one round only. Called by every worker; longer than a
- * millisecond only where a single round is, with more workers than CPUs.
+ * about a millisecond: a worker that lost its CPU spoils one round only. Called by every worker; with more workers
+ * than CPUs it takes 4 ms, or longer where a single round does.
  */
 double ls_barrier_ns(struct ls_worker *w);
 
