@@ -105,18 +105,17 @@ static void scatter(uint32_t *index, size_t rows)
         index[i] = (uint32_t)(i * prime % rows);
 }
 
-struct bench_steps *bench_steps_open(const char *model, size_t batch, const struct lockstep_options *options,
-                                     const struct lockstep_data *data, struct lockstep_error *err)
+struct bench_steps *bench_steps_open(const char *model, const struct lockstep_recipe *recipe,
+                                     const struct lockstep_options *options, const struct lockstep_data *data,
+                                     struct lockstep_error *err)
 {
+    const size_t batch = recipe->batch;
     struct bench_steps *s = ls_alloc(1, sizeof *s, err);
-    struct lockstep_recipe recipe;
 
     must(s);
-    lockstep_recipe_init(&recipe);
-    recipe.batch = batch;
     s->data = data;
     s->batch = batch;
-    if (lockstep_model_new(model, data->channels, data->length, data->classes, &recipe, options, &s->m, err)) {
+    if (lockstep_model_new(model, data->channels, data->length, data->classes, recipe, options, &s->m, err)) {
         bench_steps_close(s);
         return NULL;
     }
@@ -137,6 +136,18 @@ void bench_steps_close(struct bench_steps *s)
     ls_free(s->hit);
     ls_free(s->cell);
     ls_free(s);
+}
+
+struct lk_kernels *bench_steps_kernels(struct bench_steps *s)
+{
+    return &s->m->engine.kernels.k;
+}
+
+double bench_steps_loss(const struct bench_steps *s)
+{
+    const struct ls_shards shards = ls_shards_of(s->batch, s->m->engine.shards);
+
+    return ls_mean_loss(&shards, s->loss);
 }
 
 double bench_steps_flops(const struct bench_steps *s)

@@ -24,9 +24,13 @@ unsigned bench_threads(void);
 
 /* Training steps of a model on rows of data in scattered order, as lockstep_train runs them. */
 struct bench_steps;
-struct bench_steps *bench_steps_open(const char *model, size_t batch, const struct lockstep_options *options,
-                                     const struct lockstep_data *data, struct lockstep_error *err);
+struct bench_steps *bench_steps_open(const char *model, const struct lockstep_recipe *recipe,
+                                     const struct lockstep_options *options, const struct lockstep_data *data,
+                                     struct lockstep_error *err);
 void bench_steps_close(struct bench_steps *s);
+/* The kernels it runs, to put others in; the mean loss of the last step. */
+struct lk_kernels *bench_steps_kernels(struct bench_steps *s);
+double bench_steps_loss(const struct bench_steps *s);
 /* FLOPs of one step, counted as lockstep train counts them. */
 double bench_steps_flops(const struct bench_steps *s);
 /* Run so many steps in one team: seconds of all; the FMA peak of the same threads, the best of before and after. */

@@ -21,6 +21,16 @@ struct Case {
     size_t batch;
     unsigned threads;
 
+    lockstep_recipe recipe() const
+    {
+        lockstep_recipe r;
+
+        lockstep_recipe_init(&r);
+        r.batch = batch;
+        r.epochs = 1;
+        return r;
+    }
+
     lockstep_options options() const
     {
         lockstep_options o = {};
@@ -66,11 +76,12 @@ void count_training(benchmark::State &state, double flops, double rows, double p
 
 void run_steps(benchmark::State &state, const Case &c)
 {
+    const lockstep_recipe recipe = c.recipe();
     const lockstep_options options = c.options();
     lockstep_error err = {};
     std::string why;
     const lockstep_data *data = training_rows(&why);
-    bench_steps *steps = data ? bench_steps_open(c.model.c_str(), c.batch, &options, data, &err) : nullptr;
+    bench_steps *steps = data ? bench_steps_open(c.model.c_str(), &recipe, &options, data, &err) : nullptr;
     double seconds = 0, peak = 0;
 
     if (!steps) {
@@ -94,8 +105,8 @@ void take_epoch(void *user, const lockstep_epoch *e)
 
 void run_epoch(benchmark::State &state, const Case &c)
 {
+    const lockstep_recipe recipe = c.recipe();
     const lockstep_options options = c.options();
-    lockstep_recipe recipe;
     lockstep_error err = {};
     lockstep_model *model = nullptr;
     lockstep_epoch epoch = {};
@@ -108,9 +119,6 @@ void run_epoch(benchmark::State &state, const Case &c)
         state.SkipWithError(why.c_str());
         return;
     }
-    lockstep_recipe_init(&recipe);
-    recipe.batch = c.batch;
-    recipe.epochs = 1;
     events.user = &epoch;
     events.epoch = take_epoch;
     lockstep_data_shape(data, &channels, &length);
