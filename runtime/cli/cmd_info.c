@@ -76,7 +76,9 @@ enum lockstep_status cmd_info(const struct cli *cli, struct lockstep_error *err)
     print_cache("L2", m.l2);
     print_cache("L3", m.l3);
     if (m.barrier_ns > 0)
-        printf("\n%-14s%.0f ns for %u threads to meet: %s", "barrier", m.barrier_ns, m.threads, m.barrier);
+        printf("\n%-14s%.0f ns for %u threads to meet: %s\n%-14sauto: owners with fewer shards than threads, else by "
+               "barrier, peak, L3, batch and model",
+               "barrier", m.barrier_ns, m.threads, m.barrier, "reduce");
     printf("\n\n");
     print_peaks(&m);
     print_memory(&m);

@@ -127,28 +127,43 @@ static bool find_element(const struct ls_verify *v, unsigned i, const struct ls_
     return false;
 }
 
+/* An element that differs: of array i, by name, the values of both engines. */
+struct difference {
+    unsigned i;
+    char name[128];
+    float first, second;
+};
+
+/* The first one of array i; false when there is none. */
+static bool find_difference(const struct ls_verify *v, unsigned i, struct difference *d)
+{
+    const struct ls_graph *g = v->first->g;
+
+    for (size_t k = 0; k < g->n; k++)
+        for (size_t p = 0; p < g->node[k].n_params; p++) {
+            size_t element, at;
+
+            if (!find_element(v, i, &g->node[k], p, &element))
+                continue;
+            at = g->node[k].param[p].offset + ls_param_index(&g->node[k].param[p], element);
+            *d = (struct difference){.i = i, .first = array_of(v->first, i)[at], .second = array_of(&v->second, i)[at]};
+            element_name(&g->node[k], p, element, d->name);
+            return true;
+        }
+    return false;
+}
+
 enum lockstep_status ls_verify_fail(const struct ls_verify *v, size_t step, size_t epoch, struct lockstep_error *err)
 {
-    static const char *const prefix[] = {"", "the optimiser's first state of ", "the optimiser's second state of "};
-    const struct ls_graph *g = v->first->g;
-    char name[128] = "the padding";
-    float a = 0.0f, b = 0.0f;
-    unsigned i = arrays(v->first);
+    static const char *const of[] = {"", "the optimiser's first state of ", "the optimiser's second state of "};
+    struct difference d = {.name = "the padding of a parameter"};
     bool found = false;
 
-    for (i = 0; i < arrays(v->first) && !found; i++)
-        for (size_t k = 0; k < g->n && !found; k++)
-            for (size_t p = 0, element; p < g->node[k].n_params && !found; p++)
-                if ((found = find_element(v, i, &g->node[k], p, &element))) {
-                    const size_t at = g->node[k].param[p].offset + ls_param_index(&g->node[k].param[p], element);
-
-                    element_name(&g->node[k], p, element, name);
-                    a = array_of(v->first, i)[at];
-                    b = array_of(&v->second, i)[at];
-                }
+    for (unsigned i = 0; i < arrays(v->first) && !found; i++)
+        found = find_difference(v, i, &d);
     return ls_fail(err, LOCKSTEP_E_NONFINITE,
                    "training stopped: step %zu (epoch %zu) computed twice differs at %s%s: %.9g by %s, %.9g by %s (a "
                    "defect of the machine or of Lockstep: run the step again on another machine)",
-                   step, epoch, found ? prefix[i - 1] : "", name, (double)a, ls_reduce_name(v->first->reduce),
-                   (double)b, ls_reduce_name(v->second.reduce));
+                   step, epoch, of[d.i], d.name, (double)d.first, ls_reduce_name(v->first->reduce), (double)d.second,
+                   ls_reduce_name(v->second.reduce));
 }
