@@ -3,6 +3,8 @@
 #include "kc.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,15 @@ enum { MAX_REPORTS = 3, DEFAULT_COUNT = 250 };
 struct target {
     const char *name;
     bool supported;
+    unsigned own; /* kernels that are not those of a lesser instruction set */
     struct lk_kernels k;
+};
+
+enum { WIDTH = LK_PANEL };
+
+/* What the cases of a kernel covered: buffers by misalignment, tails by their length. */
+struct cover {
+    unsigned long buffers, shift[WIDTH], tail[WIDTH];
 };
 
 enum { PLAIN = LK_ISA_COUNT, EMULATED, TARGETS };
@@ -39,8 +49,10 @@ static void overlay_emulated(struct target *t, unsigned features)
     lk_table_init(&table, LK_ISA_avx2, features);
     t->k = table.k;
 #define X(slot)                                                                                                        \
-    if (lk_kernels_avx512_emulated.slot)                                                                               \
-        t->k.slot = lk_kernels_avx512_emulated.slot;
+    if (lk_kernels_avx512_emulated.slot) {                                                                             \
+        t->k.slot = lk_kernels_avx512_emulated.slot;                                                                   \
+        t->own++;                                                                                                      \
+    }
     LK_KERNELS(X)
 #undef X
 }
@@ -64,13 +76,105 @@ static void make_targets(struct target targets[TARGETS])
             continue;
         lk_table_init(&table, (enum lk_isa)i, features);
         targets[i].k = table.k;
+        for (int slot = 0; slot < LK_SLOTS; slot++)
+            targets[i].own += table.origin[slot] == (enum lk_isa)i;
     }
     targets[PLAIN].name = "ref-plain";
     targets[PLAIN].supported = (features & LK_HAS_fma) != 0;
     lk_table_init(&table, LK_ISA_ref, features & ~(unsigned)LK_HAS_fma);
     targets[PLAIN].k = table.k;
+    targets[PLAIN].own = LK_SLOTS;
     targets[EMULATED].name = "avx512-emulated";
     overlay_emulated(&targets[EMULATED], features);
+}
+
+static bool cpu_has(enum lk_isa isa)
+{
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+
+    if (isa == LK_ISA_avx512)
+        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    return isa == LK_ISA_ref || avx2;
+}
+
+/* Is every instruction set of this CPU, asked apart from cpu.c, there to be checked? */
+static bool all_there(const struct target targets[TARGETS])
+{
+    bool all = true;
+
+    for (int i = LK_ISA_ref + 1; i < LK_ISA_COUNT; i++) {
+        if (!cpu_has((enum lk_isa)i) || targets[i].own)
+            continue;
+        fprintf(stderr, "kc: this CPU has %s, but there is no kernel of it to check\n", targets[i].name);
+        all = false;
+    }
+    return all;
+}
+
+static void note(struct cover *cover, const struct kc *c)
+{
+    for (int i = 0; i < c->buffers; i++) {
+        const struct kc_buf *b = &c->buf[i];
+
+        if (b->role == KC_ABSENT || !kc_span(b))
+            continue;
+        cover->buffers++;
+        cover->shift[b->shift % WIDTH]++;
+        cover->tail[(b->columns == KC_PLAIN ? b->len : b->columns) % WIDTH]++;
+    }
+}
+
+/* Report what no case of a kernel had; returns how much. */
+static unsigned gaps(enum lk_slot slot, const char *what, const unsigned long count[WIDTH])
+{
+    unsigned missing = 0;
+
+    for (unsigned i = 0; i < WIDTH; i++)
+        if (!count[i]) {
+            printf("FAIL %s: no case has a buffer with %s %u\n", lk_slot_name(slot), what, i);
+            missing++;
+        }
+    return missing;
+}
+
+static void print_counts(const char *what, const unsigned long count[WIDTH])
+{
+    printf("kc: of each kernel at least so many buffers with %s 0..%d:", what, WIDTH - 1);
+    for (int i = 0; i < WIDTH; i++)
+        printf(" %lu", count[i]);
+    putchar('\n');
+}
+
+static bool chosen(const struct options *o, const struct target *t)
+{
+    return t->supported && (!o->isa || !strcmp(o->isa, t->name));
+}
+
+/* Print what was covered; in a run of all cases a gap is a failure. Returns the number of gaps. */
+static unsigned long check_cover(const struct options *o, const struct target targets[TARGETS],
+                                 const struct cover cover[LK_SLOTS])
+{
+    const bool all = o->only < 0 && o->count >= DEFAULT_COUNT;
+    unsigned long missing = 0;
+    struct cover least;
+
+    memset(&least, 0xff, sizeof least);
+    for (int slot = 0; slot < LK_SLOTS; slot++) {
+        for (int i = 0; cover[slot].buffers && i < WIDTH; i++) {
+            least.shift[i] = cover[slot].shift[i] < least.shift[i] ? cover[slot].shift[i] : least.shift[i];
+            least.tail[i] = cover[slot].tail[i] < least.tail[i] ? cover[slot].tail[i] : least.tail[i];
+        }
+        if (cover[slot].buffers && all)
+            missing += gaps((enum lk_slot)slot, "misalignment", cover[slot].shift) +
+                       gaps((enum lk_slot)slot, "tail", cover[slot].tail);
+    }
+    for (int i = 0; i < TARGETS; i++)
+        if (chosen(o, &targets[i]))
+            printf("kc: %s checked, %u kernels of its own\n", targets[i].name, targets[i].own);
+    print_counts("misalignment", least.shift);
+    print_counts("tail", least.tail);
+    return missing;
 }
 
 static void report(const struct kc *c, const struct options *o, enum lk_slot slot, const char *isa)
@@ -81,14 +185,9 @@ static void report(const struct kc *c, const struct options *o, enum lk_slot slo
     fflush(stdout);
 }
 
-static bool chosen(const struct options *o, const struct target *t)
-{
-    return t->supported && (!o->isa || !strcmp(o->isa, t->name));
-}
-
 /* One case on every chosen target; reports failures unless failed[target] says there were enough. Returns runs. */
 static unsigned run_case(struct kc *c, const struct options *o, enum lk_slot slot, unsigned id,
-                         const struct target targets[TARGETS], unsigned failed[TARGETS])
+                         const struct target targets[TARGETS], unsigned failed[TARGETS], struct cover *cover)
 {
     unsigned runs = 0;
 
@@ -97,6 +196,7 @@ static unsigned run_case(struct kc *c, const struct options *o, enum lk_slot slo
             report(c, o, slot, "ref");
         return 1;
     }
+    note(cover, c);
     for (int i = 0; i < TARGETS; i++) {
         if (!chosen(o, &targets[i]))
             continue;
@@ -111,6 +211,7 @@ static unsigned run_case(struct kc *c, const struct options *o, enum lk_slot slo
 static long run_all(struct kc *c, const struct options *o, const struct target targets[TARGETS])
 {
     const unsigned cases = o->count * KC_FILLS;
+    static struct cover cover[LK_SLOTS];
     unsigned long runs = 0, bad = 0;
 
     for (int slot = 0; slot < LK_SLOTS; slot++) {
@@ -119,15 +220,17 @@ static long run_all(struct kc *c, const struct options *o, const struct target t
         if (o->kernel && strcmp(o->kernel, lk_slot_name((enum lk_slot)slot)))
             continue;
         if (o->only >= 0)
-            runs += run_case(c, o, (enum lk_slot)slot, (unsigned)o->only, targets, failed);
+            runs += run_case(c, o, (enum lk_slot)slot, (unsigned)o->only, targets, failed, &cover[slot]);
         for (unsigned id = 0; o->only < 0 && id < cases; id++)
-            runs += run_case(c, o, (enum lk_slot)slot, id, targets, failed);
+            runs += run_case(c, o, (enum lk_slot)slot, id, targets, failed, &cover[slot]);
         for (int i = 0; i < TARGETS; i++) {
             bad += failed[i];
             if (failed[i] > MAX_REPORTS)
                 printf("FAIL %s, %s: %u cases in all\n", lk_slot_name((enum lk_slot)slot), targets[i].name, failed[i]);
         }
     }
+    if (runs)
+        bad += check_cover(o, targets, cover);
     printf("kc: %lu cases run, %lu failed, seed %llu\n", runs, bad, (unsigned long long)o->seed);
     return runs ? (long)bad : -1;
 }
@@ -224,6 +327,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "kc: instruction set %s is unknown or not on this machine (see --list)\n", o.isa);
         return 2;
     }
+    if (!all_there(targets))
+        return 1;
     kc_init(&c);
     if (o.selftest)
         return kc_selftest(&c, &targets[LK_ISA_ref].k, o.seed) ? 1 : 0;

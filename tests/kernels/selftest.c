@@ -131,7 +131,31 @@ static void fwd_no_tail_tile(size_t M, size_t N, size_t K, const float *A, size_
 }
 
 /* A plain matmul without activation whose ways to be wrong are chosen by flags. */
-enum { DESCENDING = 1, TWO_ROUNDINGS = 2, NO_PLUS_ZERO = 4, PAD_LEFT = 8, READS_PAD = 16, BIAS_LAST = 32 };
+enum {
+    DESCENDING = 1,
+    TWO_ROUNDINGS = 2,
+    NO_PLUS_ZERO = 4,
+    PAD_LEFT = 8,
+    READS_PAD = 16,
+    BIAS_LAST = 32,
+    ALONG_K = 64,
+    SPLIT_K = 128
+};
+
+/* Several chains that are added at last: one for each of 8 lanes along k, or for each half of it. */
+static float several_chains(int wrong, size_t K, const float *a, size_t lda, const float *w, float start)
+{
+    float chain[8] = {start};
+
+    for (size_t k = 0; k < K; k++) {
+        float *c = &chain[wrong & ALONG_K ? k % 8 : 2 * k >= K];
+
+        *c = fma1(a[k / P * lda + k % P], w[k * P], *c);
+    }
+    for (size_t i = 1; i < 8; i++)
+        chain[0] += chain[i];
+    return chain[0] + 0.0f;
+}
 
 static float wrong_chain(int wrong, size_t K, const float *a, size_t lda, const float *w, float start)
 {
@@ -161,7 +185,8 @@ static void wrong_fwd(int wrong, size_t M, size_t N, size_t K, const float *A, s
             float *y = &Y[n / P * ldy + m * P + n % P];
 
             if (n < N)
-                *y = wrong_chain(wrong, K, A + m * P, lda, W + n / P * K * P + n % P, bias ? bias[n] : 0.0f);
+                *y = (wrong & (ALONG_K | SPLIT_K) ? several_chains : wrong_chain)(
+                    wrong, K, A + m * P, lda, W + n / P * K * P + n % P, bias ? bias[n] : 0.0f);
             else if (!(wrong & PAD_LEFT))
                 *y = 0.0f;
         }
@@ -181,6 +206,8 @@ WRONG_FWD(fwd_no_plus_zero, NO_PLUS_ZERO)
 WRONG_FWD(fwd_pad_left, PAD_LEFT)
 WRONG_FWD(fwd_reads_pad, READS_PAD)
 WRONG_FWD(fwd_bias_last, BIAS_LAST)
+WRONG_FWD(fwd_along_k, ALONG_K)
+WRONG_FWD(fwd_split_k, SPLIT_K)
 
 CRASHES static void fwd_needs_bias(size_t M, size_t N, size_t K, const float *A, size_t lda, const float *W,
                                    const float *bias, float *Y, size_t ldy, enum lk_act act)
@@ -590,8 +617,13 @@ static void avg_whole_windows(const struct lk_pool *g, struct lk_cview x, struct
     }
 }
 
-static void avg_bwd_descends(const struct lk_pool *g, struct lk_cview d, struct lk_view dx)
+/* Average pooling backward without padding whose way to be wrong is chosen. */
+enum { AVG_DESCENDS = 1, AVG_FUSED = 2 };
+
+static void wrong_avg_bwd(int wrong, const struct lk_pool *g, struct lk_cview d, struct lk_view dx)
 {
+    const float r = 1.0f / (float)g->kernel;
+
     good->avg_pool_bwd(g, d, dx);
     for (size_t i = 0; g->padding == 0 && i < g->B * g->C; i++) {
         const size_t b = i / g->C, c = i % g->C;
@@ -599,13 +631,32 @@ static void avg_bwd_descends(const struct lk_pool *g, struct lk_cview d, struct 
         for (size_t l = 0; l < g->L; l++) {
             float s = 0.0f;
 
-            for (size_t t = g->T; t-- > 0;)
+            for (size_t n = 0; n < g->T; n++) {
+                const size_t t = wrong == AVG_DESCENDS ? g->T - 1 - n : n;
+                const float v = d.p[place(d.ld, d.pitch, b, c, t)];
+
                 if (t * g->stride <= l && l < t * g->stride + g->kernel && t * g->stride + g->kernel <= g->L)
-                    s = s + d.p[place(d.ld, d.pitch, b, c, t)] * (1.0f / (float)g->kernel);
+                    s = wrong == AVG_FUSED ? fma1(v, r, s) : s + v * r;
+            }
             if (g->T && (g->T - 1) * g->stride + g->kernel <= g->L)
                 dx.p[place(dx.ld, dx.pitch, b, c, l)] = s;
         }
     }
+}
+
+static void avg_bwd_right(const struct lk_pool *g, struct lk_cview d, struct lk_view dx)
+{
+    wrong_avg_bwd(0, g, d, dx);
+}
+
+static void avg_bwd_descends(const struct lk_pool *g, struct lk_cview d, struct lk_view dx)
+{
+    wrong_avg_bwd(AVG_DESCENDS, g, d, dx);
+}
+
+static void avg_bwd_fused(const struct lk_pool *g, struct lk_cview d, struct lk_view dx)
+{
+    wrong_avg_bwd(AVG_FUSED, g, d, dx);
 }
 
 /* Features in the order of memory: positions outside, channels inside. */
@@ -749,6 +800,8 @@ static const struct broken table[] = {
     BROKEN(gemm_fwd, fwd_no_tail_tile, "rows of the last tile skipped"),
     BROKEN(gemm_fwd, fwd_descending, "k in descending order"),
     BROKEN(gemm_fwd, fwd_two_roundings, "multiply and add in place of fma"),
+    BROKEN(gemm_fwd, fwd_along_k, "a dot product: lanes along k"),
+    BROKEN(gemm_fwd, fwd_split_k, "k split in two sums"),
     BROKEN(gemm_fwd, fwd_no_plus_zero, "+0 missing after the chain"),
     BROKEN(gemm_fwd, fwd_pad_left, "pad of the output not zeroed"),
     BROKEN(gemm_fwd, fwd_reads_pad, "pad of the input used"),
@@ -792,7 +845,9 @@ static const struct broken table[] = {
     BROKEN(max_pool_bwd, max_bwd_end_left, "positions of no window not written"),
     BROKEN(avg_pool_fwd, avg_counts_padding, "padding always counted"),
     BROKEN(avg_pool_fwd, avg_whole_windows, "positions past the padding counted"),
+    {.what = "right (must pass)", .slot = LK_SLOT_avg_pool_bwd, .k.avg_pool_bwd = avg_bwd_right, .right = true},
     BROKEN(avg_pool_bwd, avg_bwd_descends, "windows in descending order"),
+    BROKEN(avg_pool_bwd, avg_bwd_fused, "fma in place of multiply and add"),
     BROKEN(flatten_fwd, flatten_as_stored, "features in the order of memory"),
     BROKEN(flatten_fwd, flatten_pad_left, "pad of the output not zeroed"),
     BROKEN(flatten_bwd, unflatten_halo, "halo written"),
