@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "core/mem.h"
+#include "data/data.h"
 #include "graph/graph.h"
 #include "train/evaluate.h"
 #include "train/model.h"
@@ -20,6 +21,12 @@ const char *bench_level_name(enum lockstep_level level)
     static const char *const name[LOCKSTEP_LEVELS] = {"L1", "L2", "L3", "DRAM"};
 
     return name[level];
+}
+
+void bench_digits(size_t rows, uint8_t *x)
+{
+    for (size_t i = 0; i < rows; i++)
+        ls_digits_draw(LOCKSTEP_TRAIN, i, x + i * LS_DIGITS_SIDE * LS_DIGITS_SIDE);
 }
 
 size_t bench_level_bytes(enum lockstep_level level)

@@ -22,6 +22,9 @@ struct lockstep_bandwidth bench_bandwidth(const struct lk_kernels *k, enum locks
 /* Threads that a run takes by default. */
 unsigned bench_threads(void);
 
+/* So many of the built-in digits, 784 bytes each. */
+void bench_digits(size_t rows, uint8_t *x);
+
 /* Training steps of a model on rows of data in scattered order, as lockstep_train runs them. */
 struct bench_steps;
 struct bench_steps *bench_steps_open(const char *model, const struct lockstep_recipe *recipe,

@@ -92,6 +92,33 @@ typedef void lk_gemm_dx_fn(size_t M, size_t N, size_t K, const float *D, size_t 
 typedef void lk_gemm_dw_fn(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd,
                            float *G, size_t ldg, float *db, int first);
 
+/* ---- products that leave zeros out ---- */
+
+/*
+ * nonzero: which elements of a matrix are not 0.
+ *   bit c of Z[p * ldz + m] = X[m][16 p + c] != 0, for NaN 1; a subnormal counts as 0; 0 in the pad
+ * X     (M, N) panels, ldx, in        Z     [ceil(N/16)][M] of 16 bits, panels ldz >= M apart, out
+ */
+typedef void lk_nonzero_fn(size_t M, size_t N, const float *X, size_t ldx, uint16_t *Z, size_t ldz);
+
+/* finite: 1 when none of the n floats is infinite or NaN, else 0. */
+typedef int lk_finite_fn(size_t n, const float *x);
+
+/*
+ * gemm_fwd_skip: as gemm_fwd, the terms with A[m][k] = 0 left out: the same bits, since fma(0, w, chain) = chain for
+ * finite w, but for the sign of a 0, which the last + 0 makes +.
+ * Z     bits of A as nonzero gives them, ldz; 1 where A is 0 is allowed        W     finite
+ * Returns the fused multiply-adds done, at most M N K: an instruction set may compute zeros that lie among others.
+ * Source: lists of columns with entries, as in sparse products by blocks of rows (Saad 2003, 3.4).
+ */
+typedef size_t lk_gemm_fwd_skip_fn(size_t M, size_t N, size_t K, const float *A, size_t lda, const uint16_t *Z,
+                                   size_t ldz, const float *W, const float *bias, float *Y, size_t ldy,
+                                   enum lk_act act);
+
+/* gemm_dw_skip: as gemm_dw, the terms with X[k][m] = 0 left out. Z bits of X; D finite; returns as gemm_fwd_skip. */
+typedef size_t lk_gemm_dw_skip_fn(size_t M, size_t N, size_t K, const float *X, size_t ldx, const uint16_t *Z,
+                                  size_t ldz, const float *D, size_t ldd, float *G, size_t ldg, float *db, int first);
+
 /*
  * transpose: WT[n][m] = W[m][n], for the weights of gemm_dx.
  * W     (M, N) panels, ldw, in        WT    (N, M) panels, ldwt, out
@@ -487,6 +514,10 @@ typedef void lk_peak_copy_fn(size_t n, const float *x, float *y);
     X(gemm_fwd)                                                                                                        \
     X(gemm_dx)                                                                                                         \
     X(gemm_dw)                                                                                                         \
+    X(nonzero)                                                                                                         \
+    X(finite)                                                                                                          \
+    X(gemm_fwd_skip)                                                                                                   \
+    X(gemm_dw_skip)                                                                                                    \
     X(transpose)                                                                                                       \
     X(conv_fwd)                                                                                                        \
     X(conv_dx)                                                                                                         \

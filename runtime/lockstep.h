@@ -54,6 +54,8 @@ struct lockstep_options {
                        * runtime ends the process when the system refuses to start one */
     const char *isa;  /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
     const char *reduce; /* "auto" (default): the faster one by a model of this machine; "owners", "replicas" */
+    const char *zero_skip; /* leave out the multiplications by pixels that are 0: "auto" (default: where the data has
+                            * many), "on", "off" */
     bool keep_values;   /* lockstep_get and lockstep_grad answer for every node and the input: no fusion, owners */
     size_t verify;      /* lockstep_train computes every so many steps twice and compares the bits; 0: never */
 };
@@ -219,7 +221,7 @@ struct lockstep_progress {
     size_t row, rows;     /* rows of this epoch done, all */
     double loss;          /* running mean of this epoch */
     double seconds;       /* of this epoch so far */
-    double gflops;        /* dense FLOPs of the matrix products / time / 1e9 */
+    double gflops;        /* FLOPs of the matrix products, without those left out, / time / 1e9 */
     double peak_gflops;   /* measured FMA peak of the instruction set on these threads at once */
 };
 
@@ -228,7 +230,9 @@ struct lockstep_epoch {
     double train_loss; /* mean over the rows, before each update, summed in double in batch order */
     double test_loss, test_accuracy;
     double seconds, eval_seconds; /* seconds excludes the evaluation */
-    double samples_per_second, gflops, peak_share;
+    double samples_per_second;
+    double gflops, peak_share; /* FLOPs of the matrix products done, their share of the FMA peak of these threads */
+    double effective_gflops;   /* as if no term was left out */
     double barrier_ns; /* measured after the epoch; 0: one thread */
 };
 
@@ -240,6 +244,7 @@ struct lockstep_start {
     double barrier_ns;                       /* measured for this team; 0: one thread */
     const char *barrier;       /* "none", "near": the threads share a cache, "far", "between", "shared CPUs" */
     double peak_gflops;        /* as in lockstep_progress */
+    bool zero_skip;            /* are multiplications by pixels of 0 left out? */
     size_t verify;             /* every so many steps are computed twice, 0: none ... */
     const char *verify_reduce; /* ... in this way, */
     unsigned verify_threads;   /* on so many threads */

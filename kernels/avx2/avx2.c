@@ -14,8 +14,14 @@
 #define LK_HEIGHTS_1(X)    X(7) X(8) X(9) X(10) X(11) X(12)
 #define LK_HEIGHTS_DW(X)   LK_HEIGHTS(X)
 #define LK_HEIGHTS_DW_1(X) LK_HEIGHTS_1(X)
+#define LK_MR_SKIP         6
+#define LK_MR_DW_SKIP      5
+#define LK_NV_SKIP         2
+#define LK_KB_SKIP         256
+#define LK_SKIP_TILES(X)   X(1, 1) X(1, 2) X(2, 1) X(2, 2) X(3, 1) X(3, 2) X(4, 1) X(4, 2) X(5, 1) X(5, 2) X(6, 1) X(6, 2)
 
 #include "simd/gemm.h"
+#include "simd/skip.h"
 #include "simd/conv.h"
 #include "simd/elementwise.h"
 #include "simd/rows.h"
@@ -29,6 +35,10 @@ const struct lk_kernels lk_kernels_avx2 = {
     .gemm_fwd = gemm_fwd,
     .gemm_dx = gemm_dx,
     .gemm_dw = gemm_dw,
+    .gemm_fwd_skip = gemm_fwd_skip,
+    .gemm_dw_skip = gemm_dw_skip,
+    .nonzero = nonzero,
+    .finite = all_finite,
     .transpose = transpose,
     .conv_fwd = conv_fwd,
     .conv_dx = conv_dx,

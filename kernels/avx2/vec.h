@@ -291,6 +291,54 @@ static inline vf v_from_int(vi a)
     return _mm256_cvtepi32_ps(a);
 }
 
+/* One bit for each of the first n (at most 16) values at z that shares a bit with `group`. Reads n values. */
+static inline unsigned v_test16(const uint16_t *z, size_t n, unsigned group)
+{
+    unsigned bits = 0;
+
+    if (n >= 16) {
+        const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)z);
+        const __m256i no =
+            _mm256_cmpeq_epi16(_mm256_and_si256(x, _mm256_set1_epi16((short)group)), _mm256_setzero_si256());
+
+        return (unsigned)_mm_movemask_epi8(
+                   _mm_packs_epi16(_mm256_castsi256_si128(no), _mm256_extracti128_si256(no, 1))) ^
+               0xffff;
+    }
+    for (size_t i = 0; i < n; i++)
+        bits |= (unsigned)((z[i] & group) != 0) << i;
+    return bits;
+}
+
+/* The places of the bits of a byte, one byte each, ascending. */
+#define LK_BIT(m, i)      ((m) >> (i)&1ull)
+#define LK_BELOW_2(m)     (LK_BIT(m, 0) + LK_BIT(m, 1))
+#define LK_BELOW_4(m)     (LK_BELOW_2(m) + LK_BELOW_2((m) >> 2))
+#define LK_PLACE(m, i, n) (LK_BIT(m, i) * (i##ull << 8 * (n)))
+#define LK_PLACES(m)                                                                                                   \
+    (LK_PLACE(m, 0, 0) | LK_PLACE(m, 1, LK_BIT(m, 0)) | LK_PLACE(m, 2, LK_BELOW_2(m)) |                                \
+     LK_PLACE(m, 3, LK_BELOW_2(m) + LK_BIT(m, 2)) | LK_PLACE(m, 4, LK_BELOW_4(m)) |                                    \
+     LK_PLACE(m, 5, LK_BELOW_4(m) + LK_BIT(m, 4)) | LK_PLACE(m, 6, LK_BELOW_4(m) + LK_BELOW_2((m) >> 4)) |             \
+     LK_PLACE(m, 7, LK_BELOW_4(m) + LK_BELOW_2((m) >> 4) + LK_BIT(m, 6)))
+#define LK_PLACES_4(m)  LK_PLACES(m), LK_PLACES((m) + 1), LK_PLACES((m) + 2), LK_PLACES((m) + 3)
+#define LK_PLACES_16(m) LK_PLACES_4(m), LK_PLACES_4((m) + 4), LK_PLACES_4((m) + 8), LK_PLACES_4((m) + 12)
+#define LK_PLACES_64(m) LK_PLACES_16(m), LK_PLACES_16((m) + 16), LK_PLACES_16((m) + 32), LK_PLACES_16((m) + 48)
+
+static const uint64_t v_places[256] = {LK_PLACES_64(0), LK_PLACES_64(64), LK_PLACES_64(128), LK_PLACES_64(192)};
+
+/* Append first + i for each bit i (of 16) that is set; returns their number. Room for 16 more is written. */
+static inline size_t v_list(uint32_t *list, unsigned first, unsigned bits)
+{
+    const size_t low = (size_t)__builtin_popcount(bits & 0xff);
+
+    for (unsigned half = 0; half < 2; half++) {
+        const __m128i places = _mm_loadl_epi64((const __m128i *)(const void *)&v_places[bits >> 8 * half & 0xff]);
+
+        vi_store(list + half * low, vi_add(_mm256_cvtepu8_epi32(places), vi_set1((int)(first + 8 * half))));
+    }
+    return (size_t)__builtin_popcount(bits);
+}
+
 /* VL bytes as floats. */
 static inline vf v_from_u8(const uint8_t *p)
 {

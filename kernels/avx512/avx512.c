@@ -15,8 +15,17 @@
 #define LK_HEIGHTS_1(X)    X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28)
 #define LK_HEIGHTS_DW_1(X) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
 #define LK_HEIGHTS_DW(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define LK_MR_SKIP         6
+#define LK_MR_DW_SKIP      5
+#define LK_NV_SKIP         4
+#define LK_KB_SKIP         256
+#define LK_SKIP_TILES(X)                                                                                               \
+    X(1, 1)                                                                                                            \
+    X(1, 2) X(1, 3) X(1, 4) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(4, 1) X(4, 2) X(4, 3)    \
+        X(4, 4) X(5, 1) X(5, 2) X(5, 3) X(5, 4) X(6, 1) X(6, 2) X(6, 3) X(6, 4)
 
 #include "simd/gemm.h"
+#include "simd/skip.h"
 #include "simd/conv.h"
 #include "simd/elementwise.h"
 #include "simd/rows.h"
@@ -30,6 +39,10 @@ const struct lk_kernels lk_kernels_avx512 = {
     .gemm_fwd = gemm_fwd,
     .gemm_dx = gemm_dx,
     .gemm_dw = gemm_dw,
+    .gemm_fwd_skip = gemm_fwd_skip,
+    .gemm_dw_skip = gemm_dw_skip,
+    .nonzero = nonzero,
+    .finite = all_finite,
     .transpose = transpose,
     .conv_fwd = conv_fwd,
     .conv_dx = conv_dx,

@@ -295,6 +295,25 @@ static inline vf v_from_int(vi a)
     return _mm512_cvtepi32_ps(a);
 }
 
+/* One bit for each of the first n (at most 16) values at z that shares a bit with `group`. Reads n values. */
+static inline unsigned v_test16(const uint16_t *z, size_t n, unsigned group)
+{
+    const __m256i x =
+        n < 16 ? _mm256_maskz_loadu_epi16(v_lanes(n), z) : _mm256_loadu_si256((const __m256i *)(const void *)z);
+
+    return _mm256_test_epi16_mask(x, _mm256_set1_epi16((short)group));
+}
+
+/* Append first + i for each bit i (of 16) that is set; returns their number. Room for 16 more is written. */
+static inline size_t v_list(uint32_t *list, unsigned first, unsigned bits)
+{
+    const vi i = _mm512_add_epi32(_mm512_set1_epi32((int)first),
+                                  _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+
+    vi_store(list, _mm512_maskz_compress_epi32((vmask)bits, i));
+    return (size_t)__builtin_popcount(bits);
+}
+
 /* VL bytes as floats. */
 static inline vf v_from_u8(const uint8_t *p)
 {

@@ -17,13 +17,13 @@
 
 #include "simd/math.h"
 
-enum { NV = 2, P = LK_PANEL, NR = NV * VL };
+enum { NV = 2, NV_MOST = 4, P = LK_PANEL, NR = NV * VL };
 
 /*
  * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
  * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
  * y; those of one tile c_row[i] and y_row[i] after the first of the tile, and those of A, when ars is 0, a_row[i].
- * ahead: what a weight gradient fetches of A for later.
+ * ahead: what a weight gradient fetches of A for later. list: with `listed`, the only values of k, ascending.
  */
 struct product {
     size_t M, N, K, run, lda, ldb, ldc, crs;
@@ -39,6 +39,8 @@ struct product {
     enum lk_act act;
     int from_c;   /* chains start from C */
     int backward; /* of a tile that is not told at compile time */
+    const uint32_t *list;
+    size_t listed;
 };
 
 /* Vector j of a tile: VPP vectors to a panel, panels ld apart. */
@@ -52,7 +54,7 @@ LK_INLINE size_t vector_at(int j, size_t ld)
  * the panel behind it is on its way to L2 meanwhile: it comes from L3, and no hardware stream crosses its pages.
  */
 LK_INLINE void chain_part(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
-                          const float *a, const float *b, vf acc[LK_MR_1][NV])
+                          const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
 {
     const size_t ldb = g->ldb, lda = g->lda, run = g->run, ahead = g->ahead;
 
@@ -80,8 +82,29 @@ LK_INLINE void chain_part(const int mr, const int nv, const size_t ars, const pt
     }
 }
 
+/* The chains over the terms of the list only. */
+LK_INLINE void listed_chains(const int mr, const int nv, const size_t ars, const struct product *g, const float *a,
+                             const float *b, vf acc[LK_MR_1][NV_MOST])
+{
+    const size_t ldb = g->ldb, lda = g->lda;
+
+    for (const uint32_t *at = g->list, *end = at + g->listed; at < end; at++) {
+        const size_t k = *at;
+        const float *ak = a + (ars == P ? k / P * lda + k % P : k * P), *bk = b + k * P;
+        vf bv[NV_MOST];
+
+        LK_UNROLL for (int j = 0; j < nv; j++) bv[j] = v_load(bk + vector_at(j, ldb));
+        LK_UNROLL for (int i = 0; i < mr; i++)
+        {
+            vf x = v_set1(ak[(size_t)i * ars]);
+
+            LK_UNROLL for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, bv[j], acc[i][j]);
+        }
+    }
+}
+
 LK_INLINE void chains(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
-                      const float *a, const float *b, vf acc[LK_MR_1][NV])
+                      const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
 {
     for (size_t left = g->parts; left; left--, a += g->a_part, b += g->b_part)
         chain_part(mr, nv, ars, acs, g, a, b, acc);
@@ -105,7 +128,7 @@ LK_INLINE vf finish(const int backward, enum lk_act act, vf x, const float *y)
 /* Store a tile whose last vector may hold fewer than VL columns: pad columns become +0. cols: valid columns of the
  * tile. */
 LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act,
-                          const struct product *g, vf acc[LK_MR_1][NV], float *c, const float *y, size_t cols)
+                          const struct product *g, vf acc[LK_MR_1][NV_MOST], float *c, const float *y, size_t cols)
 {
     LK_UNROLL for (int i = 0; i < mr; i++)
     {
@@ -140,10 +163,10 @@ static inline void activate_tile(size_t mr, int nv, const struct product *g, flo
  * One tile: start, chains, epilogue. m is its first row, n its first column. The lines of C that the tile below begins
  * with and stores to are asked for before the chains, so that it waits for neither L2 nor L3.
  */
-LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t ars, const ptrdiff_t acs,
-                    const struct product *g, const float *a, size_t m, size_t n)
+LK_INLINE void any_tile(const int mr, const int nv, const int backward, const int listed, const size_t ars,
+                        const ptrdiff_t acs, const struct product *g, const float *a, size_t m, size_t n)
 {
-    vf acc[LK_MR_1][NV];
+    vf acc[LK_MR_1][NV_MOST];
     const size_t panel = n / P, cols = g->N - n;
     float *c = g->c + panel * g->ldc + m * g->crs + n % P;
     const float *y = g->y + panel * g->ldy + m * g->crs + n % P;
@@ -165,7 +188,10 @@ LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t
                 __builtin_prefetch(c + (size_t)(mr + i) * g->crs + vector_at(j, g->ldc), 1);
         }
     }
-    chains(mr, nv, ars, acs, g, a, g->b + panel * g->ldb + n % P, acc);
+    if (listed)
+        listed_chains(mr, nv, ars, g, a, g->b + panel * g->ldb + n % P, acc);
+    else
+        chains(mr, nv, ars, acs, g, a, g->b + panel * g->ldb + n % P, acc);
     if (backward && g->act == LK_ACT_RELU)
         store_tile(mr, nv, 1, LK_ACT_RELU, g, acc, c, y, cols);
     else if (backward && g->act != LK_ACT_NONE)
@@ -176,6 +202,12 @@ LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t
         store_tile(mr, nv, 0, LK_ACT_NONE, g, acc, c, y, cols);
     if (!backward && (g->act == LK_ACT_SIGMOID || g->act == LK_ACT_TANH))
         activate_tile((size_t)mr, nv, g, c, cols);
+}
+
+LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t ars, const ptrdiff_t acs,
+                    const struct product *g, const float *a, size_t m, size_t n)
+{
+    any_tile(mr, nv, backward, 0, ars, acs, g, a, m, n);
 }
 
 /* Rows of C and y in their order. */

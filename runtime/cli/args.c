@@ -41,6 +41,8 @@ static const struct option table[] = {
     {"shards", "N", POWER_OF_TWO, CLI_TRAIN, AT(recipe.shards), 1, 4096, "parts of a batch (by batch size)"},
     {"threads", "N", UNSIGNED, ALL, AT(options.threads), 1, 1024, "worker threads (as many as the machine allows)"},
     {"isa", "NAME", TEXT, ALL | CLI_GRAPH, AT(options.isa), 0, 0, "instruction set: ref, avx2, ... (the best)"},
+    {"zero-skip", "auto|on|off", WORD, DATA, AT(options.zero_skip), 0, 0,
+     "leave out multiplications by pixels of 0 (auto: where the data has many)"},
     {"reduce", "auto|owners|replicas", WORD, CLI_TRAIN, AT(options.reduce), 0, 0, "how threads add gradients"},
     {"verify", "N", SIZE, CLI_TRAIN, AT(options.verify), 1, 1e9,
      "compute every N-th step twice, compare the bits (never)"},

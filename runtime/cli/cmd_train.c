@@ -87,6 +87,7 @@ static void put_metrics(FILE *f, const struct lockstep_epoch *e)
     put_number(f, "gflops", e->gflops, TIMING);
     put_number(f, "peak_share", e->peak_share, TIMING);
     put_number(f, "barrier_ns", e->barrier_ns, TIMING);
+    put_number(f, "effective_gflops", e->effective_gflops, TIMING);
     fputs("}\n", f);
     fflush(f);
 }
@@ -105,7 +106,7 @@ static void put_start(const struct run *run, const struct lockstep_start *s)
     put_number(f, "barrier_ns", s->barrier_ns, TIMING);
     fprintf(f, ",\"barrier\":\"%s\"", s->barrier);
     put_number(f, "peak_gflops", s->peak_gflops, TIMING);
-    fprintf(f, ",\"verify\":%zu}\n", s->verify);
+    fprintf(f, ",\"zero_skip\":%s,\"verify\":%zu}\n", s->zero_skip ? "true" : "false", s->verify);
     fflush(f);
 }
 
@@ -120,6 +121,8 @@ static void tell_start(void *user, const struct lockstep_start *s)
                 1e3 * s->replicas_seconds);
     if (s->barrier_ns > 0)
         fprintf(stderr, "; barrier %.0f ns (%s)", s->barrier_ns, s->barrier);
+    if (s->zero_skip)
+        fputs("; multiplications by 0 left out", stderr);
     if (s->verify)
         fprintf(stderr, "; verify: 1 step of %zu again by %s on %u thread%s", s->verify, s->verify_reduce,
                 s->verify_threads, s->verify_threads == 1 ? "" : "s");

@@ -59,3 +59,20 @@ const uint8_t *lockstep_data_labels(const struct lockstep_data *data)
 {
     return data->label;
 }
+
+bool ls_data_sparse(const struct lockstep_data *d)
+{
+    enum { GROUP = 6, GROUPS = 100 };
+    const size_t n = d->channels * d->length;
+    size_t groups = d->rows / GROUP < GROUPS ? d->rows / GROUP : GROUPS, used = 0;
+
+    for (size_t g = 0; g < groups; g++)
+        for (size_t i = 0; i < n; i++) {
+            unsigned any = 0;
+
+            for (size_t r = 0; r < GROUP; r++)
+                any |= d->x[(g * GROUP + r) * n + i];
+            used += any != 0;
+        }
+    return groups && used <= groups * n / 4 * 3;
+}

@@ -47,6 +47,8 @@ struct ls_buffer {
     size_t offset, ld, pitch, halo;
 };
 
+enum { LS_UNIT_COLS_MOST = 256 };
+
 /* A part of a parameter matrix that one thread owns: whole panel columns [col, col + cols) of rows [row, row + rows).
  */
 struct ls_unit {
@@ -78,6 +80,8 @@ struct ls_context {
     uint8_t *hit;       /* (batch) */
     float scale;        /* 1 / rows of the batch */
     bool train;         /* gradients are wanted */
+    bool skip;          /* terms with an input of 0 may be left out: weights, for grad gradients too, are finite */
+    size_t *skipped;    /* multiply-adds left out so far, of this worker */
 };
 
 /* SIZE: whole, from 1. COUNT: whole, from 0. WORD: one of its words only. */
@@ -132,6 +136,7 @@ struct ls_op {
     struct ls_attr attr[LS_ATTRS];
     enum lk_act act;   /* the activation this op is, for fusion */
     bool fuses;        /* forward and backward have activation epilogues */
+    bool skips;        /* forward and grad can leave out terms where input 0 is 0 */
     bool flattens;     /* only the shape changes; the value, too, is that of input 0 where that one is flat in memory */
     bool broadcasts;   /* a gate of two equal shapes: an input of one element is expanded to the other's shape */
     bool labels;       /* takes `label` as its last argument, after `inputs` values */
@@ -186,6 +191,9 @@ struct ls_node {
     bool wants_grad;         /* d is needed in training */
     bool hidden_y, hidden_d; /* the buffer holds a fused neighbour's value or gradient instead */
     size_t work_offset;      /* in the activation block */
+    bool skips;              /* input 0 is that of the graph, which may have many zeros: its bits tell */
+    bool has_bits; /* the input: a bit for each element that is not 0, at bits_offset of the activation block */
+    size_t bits_offset;
 };
 
 struct ls_graph {
@@ -322,6 +330,12 @@ static inline size_t ls_at(const struct ls_node *n, struct ls_buffer b, size_t m
     const size_t c = i / n->length, l = i % n->length;
 
     return c / LK_PANEL * b.ld + (m * b.pitch + l) * LK_PANEL + c % LK_PANEL;
+}
+
+/* Bits of the input for the rows in context (kernels.h, nonzero), panels graph->block apart. */
+static inline uint16_t *ls_bits(const struct ls_context *c, const struct ls_node *input)
+{
+    return (uint16_t *)(void *)(c->act + input->bits_offset) + c->row;
 }
 
 /* Memory of a node's own for the rows in context. */

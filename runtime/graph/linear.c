@@ -26,9 +26,16 @@ static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
 static void forward(const struct ls_node *n, const struct ls_context *c)
 {
     const struct ls_node *x = n->input[0];
+    const float *w = ls_param_at(c->w, n, WEIGHT_PARAM), *b = n->n_params > 1 ? ls_param_at(c->w, n, BIAS_PARAM) : NULL;
 
-    c->k->gemm_fwd(c->rows, n->features, x->features, ls_rows(c, x->y), x->y.ld, ls_param_at(c->w, n, WEIGHT_PARAM),
-                   n->n_params > 1 ? ls_param_at(c->w, n, BIAS_PARAM) : NULL, ls_rows(c, n->y), n->y.ld, n->act);
+    if (n->skips && c->skip)
+        *c->skipped +=
+            c->rows * n->features * x->features -
+            c->k->gemm_fwd_skip(c->rows, n->features, x->features, ls_rows(c, x->y), x->y.ld,
+                                ls_bits(c, n->graph->input), n->graph->block, w, b, ls_rows(c, n->y), n->y.ld, n->act);
+    else
+        c->k->gemm_fwd(c->rows, n->features, x->features, ls_rows(c, x->y), x->y.ld, w, b, ls_rows(c, n->y), n->y.ld,
+                       n->act);
 }
 
 static void backward(const struct ls_node *n, const struct ls_context *c)
@@ -44,9 +51,16 @@ static void grad(const struct ls_node *n, const struct ls_context *c, const stru
                  float *db, bool first)
 {
     const struct ls_node *x = n->input[0];
+    const size_t panel = u->row / LK_PANEL;
+    const float *X = ls_rows(c, x->y) + panel * x->y.ld, *D = ls_rows(c, n->d) + u->col / LK_PANEL * n->d.ld;
 
-    c->k->gemm_dw(u->rows, u->cols, c->rows, ls_rows(c, x->y) + u->row / LK_PANEL * x->y.ld, x->y.ld,
-                  ls_rows(c, n->d) + u->col / LK_PANEL * n->d.ld, n->d.ld, g, ldg, db, first);
+    if (n->skips && c->skip)
+        *c->skipped +=
+            u->rows * u->cols * c->rows - c->k->gemm_dw_skip(u->rows, u->cols, c->rows, X, x->y.ld,
+                                                             ls_bits(c, n->graph->input) + panel * n->graph->block,
+                                                             n->graph->block, D, n->d.ld, g, ldg, db, first);
+    else
+        c->k->gemm_dw(u->rows, u->cols, c->rows, X, x->y.ld, D, n->d.ld, g, ldg, db, first);
 }
 
 static void define(const struct ls_node *n, const struct ls_reference *r)
@@ -74,6 +88,7 @@ const struct ls_op ls_op_linear = {
     .attr = {{.name = "out_features", .kind = LS_ATTR_SIZE, .required = true},
              {.name = "bias", .kind = LS_ATTR_BOOL, .value = 1}},
     .fuses = true,
+    .skips = true,
     .shape = shape,
     .forward = forward,
     .backward = backward,

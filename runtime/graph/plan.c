@@ -6,6 +6,9 @@
 /* A unit is at most this large, so that its gradient and optimiser state stay in L1 and L2 between the kernels. */
 enum { UNIT_ROWS = 64, UNIT_COLS = 32 };
 
+/* One that leaves out zeros looks for them once for all its columns. */
+enum { UNIT_ROWS_SKIP = LK_PANEL };
+
 /* Values and gradients of a block are at most this many floats, where that leaves rows enough: the gradient phase reads
  * them again from L3. */
 enum { BLOCK_FLOATS = 5 << 18, BLOCK_ROWS_LEAST = 16 };
@@ -76,6 +79,20 @@ static void mark(struct ls_graph *g, bool keep_values)
             n->backward |= n->wants_dx[k] && n->op->backward && !n->view;
         }
         n->wants_grad &= n->on_path;
+    }
+}
+
+/* Which products read the input, whose zeros they may leave out. */
+static void find_zeros(struct ls_graph *g, bool keep_values)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct ls_node *n = &g->node[i], *x = n->n_inputs ? n->input[0] : NULL;
+
+        while (x && x->view)
+            x = x->input[0];
+        n->skips = n->op->skips && x == g->input && !keep_values;
+        if (n->skips)
+            x->has_bits = true;
     }
 }
 
@@ -193,12 +210,23 @@ static bool place_work(struct ls_graph *g)
     return true;
 }
 
+/* Bits of the input: one of 16 bits for each row of a panel. */
+static bool place_bits(struct ls_graph *g)
+{
+    size_t n;
+
+    if (!g->input || !g->input->has_bits)
+        return true;
+    return ls_mul(lk_panels(g->input->features), g->block, &n) &&
+           grow(&g->activations, n / 2 + 1, &g->input->bits_offset);
+}
+
 /* Everything that a block of so many rows needs. */
 static bool place_block(struct ls_graph *g, size_t rows)
 {
     g->block = rows;
     g->activations = g->n_extra = 0;
-    return place_values(g) && place_gradients(g) && place_work(g);
+    return place_values(g) && place_gradients(g) && place_work(g) && place_bits(g);
 }
 
 /* Rows of a block that stays in cache: `most`, halved until it does. */
@@ -235,16 +263,18 @@ static bool place_params(struct ls_graph *g)
 static size_t cut_matrix(const struct ls_graph *g, size_t node, size_t param, struct ls_unit *unit)
 {
     const struct ls_param *p = &g->node[node].param[param];
-    const size_t tap = p->rows / ls_taps(p);
+    const bool skips = g->node[node].skips;
+    const size_t tap = p->rows / ls_taps(p), most = skips ? UNIT_ROWS_SKIP : UNIT_ROWS,
+                 width = skips ? LS_UNIT_COLS_MOST : UNIT_COLS;
     size_t n = 0;
 
-    for (size_t c = 0; c < p->cols; c += UNIT_COLS)
+    for (size_t c = 0; c < p->cols; c += width)
         for (size_t r = 0, rows; r < p->rows; r += rows, n++) {
             const size_t left = tap - r % tap;
 
-            rows = left < UNIT_ROWS ? left : UNIT_ROWS;
+            rows = left < most ? left : most;
             if (unit)
-                unit[n] = (struct ls_unit){node, param, r, rows, c, p->cols - c < UNIT_COLS ? p->cols - c : UNIT_COLS};
+                unit[n] = (struct ls_unit){node, param, r, rows, c, p->cols - c < width ? p->cols - c : width};
         }
     return n;
 }
@@ -277,6 +307,7 @@ enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, 
 
     lay_out(g);
     mark(g, keep_values);
+    find_zeros(g, keep_values);
     if (!keep_values)
         fuse(g);
     for (size_t i = 0; i < g->n; i++)

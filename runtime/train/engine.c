@@ -56,7 +56,7 @@ void ls_engine_join(struct ls_engine *e, struct ls_worker *w)
         share_units(e, w->T);
         e->slots = slots_of(e, e->reduce == LS_REPLICAS ? w->T : 1);
     }
-    e->nonfinite[w->t].set = false;
+    e->report[w->t] = (struct ls_report){0};
     ls_barrier_wait(w);
 }
 
@@ -95,7 +95,7 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
     const size_t slot = ls_arena_book_2d(a, slots_needed(e), g->params, f);
     const size_t scratch = ls_arena_book_2d(a, e->threads, e->scratch_stride, f);
     const size_t unit_end = ls_arena_book(a, e->threads, sizeof *e->unit_end);
-    const size_t flag = ls_arena_book(a, e->threads, sizeof *e->nonfinite);
+    const size_t report = ls_arena_book(a, e->threads, sizeof *e->report);
 
     if (ls_arena_commit(a, err))
         return err->status;
@@ -109,7 +109,7 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
     e->slot = ls_arena_at(a, slot);
     e->scratch = ls_arena_at(a, scratch);
     e->unit_end = ls_arena_at(a, unit_end);
-    e->nonfinite = ls_arena_at(a, flag);
+    e->report = ls_arena_at(a, report);
     return LOCKSTEP_OK;
 }
 
@@ -145,13 +145,10 @@ void ls_engine_weights_changed(struct ls_engine *e)
             for (size_t tap = 0; tap < ls_taps(p); tap++)
                 ls_unit_transpose(e, &(struct ls_unit){i, k, tap * rows, rows, 0, p->cols});
         }
+    atomic_store(&e->bad_weights, !ls_engine_finite(e));
 }
 
 bool ls_engine_finite(const struct ls_engine *e)
 {
-    bool finite = true;
-
-    for (size_t i = 0; i < e->g->params; i++)
-        finite &= __builtin_isfinite(e->w[i]) != 0;
-    return finite;
+    return e->kernels.k.finite(e->g->params, e->w);
 }

@@ -9,6 +9,8 @@
 #include "train/optim.h"
 #include "train/shards.h"
 
+#include <stdatomic.h>
+
 enum { LS_BLOCK_ROWS = 512 };
 
 enum ls_reduce { LS_OWNERS, LS_REPLICAS };
@@ -16,9 +18,12 @@ enum ls_reduce { LS_OWNERS, LS_REPLICAS };
 /* "owners", "replicas" */
 const char *ls_reduce_name(enum ls_reduce reduce);
 
-/* A flag on a line of its own. */
-struct ls_thread_flag {
-    _Alignas(64) bool set;
+/* What a worker tells the others and the trainer, on a line of its own. */
+struct ls_report {
+    _Alignas(64) bool bad_loss; /* a loss of its rows is not finite */
+    bool bad_gradient;          /* with zeros left out: a gradient of its last rows is not finite */
+    size_t skipped[2];          /* multiply-adds left out in the last steps, by parity of the step */
+    size_t uncounted;           /* ... outside steps */
 };
 
 struct ls_engine {
@@ -36,11 +41,13 @@ struct ls_engine {
     size_t slots;      /* gradients of all parameters in a set, for the team that joined last */
     float *act, *slot; /* [sets][activations], [sets][slots][params] */
     size_t label_stride, scratch_stride;
-    uint8_t *label;                   /* [sets][label_stride] */
-    float *scratch;                   /* [threads][scratch_stride]: the gradient of one unit */
-    float *root;                      /* gradient of the last LS_GRADIENT step, flat */
-    size_t *unit_end;                 /* [threads], for the team that joined last */
-    struct ls_thread_flag *nonfinite; /* [threads] */
+    uint8_t *label;           /* [sets][label_stride] */
+    float *scratch;           /* [threads][scratch_stride]: the gradient of one unit */
+    float *root;              /* gradient of the last LS_GRADIENT step, flat */
+    size_t *unit_end;         /* [threads], for the team that joined last */
+    struct ls_report *report; /* [threads] */
+    bool skip;                /* leave out terms where the input is 0 */
+    atomic_bool bad_weights;  /* a parameter is not finite, so that every term counts */
 };
 
 /*

@@ -86,6 +86,7 @@ enum lockstep_status lockstep_evaluate(struct lockstep_model *m, const struct lo
 
     if (ls_data_check(m, data, err))
         return err->status;
+    ls_model_choose_skip(m, data);
     if (!ls_pass_alloc(&v.pass, data, err)) {
         m->forwarded = m->differentiated = false;
         ls_team_run(m->engine.threads, evaluate_worker, &v);
@@ -151,6 +152,7 @@ enum lockstep_status lockstep_predict(struct lockstep_model *m, const struct loc
 
     if (ls_data_check(m, data, err))
         return err->status;
+    ls_model_choose_skip(m, data);
     if (!n->flat || n->features != m->graph.classes)
         return ls_fail(err, LOCKSTEP_E_USAGE, "predict: expected a model with %zu outputs, one for each class, got %zu",
                        m->graph.classes, n->features);

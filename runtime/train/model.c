@@ -3,6 +3,7 @@
 #include "train/model.h"
 
 #include "core/mem.h"
+#include "data/data.h"
 #include "core/nearest.h"
 #include "train/init.h"
 #include "train/machine.h"
@@ -86,6 +87,26 @@ static enum lockstep_status choose_reduce(struct lockstep_model *m, const struct
     return LOCKSTEP_OK;
 }
 
+static enum lockstep_status parse_zero_skip(const struct lockstep_options *o, enum ls_zero_skip *out,
+                                            struct lockstep_error *err)
+{
+    static const char *const names[] = {[LS_ZERO_AUTO] = "auto", [LS_ZERO_ON] = "on", [LS_ZERO_OFF] = "off"};
+    const char *name = o && o->zero_skip ? o->zero_skip : names[LS_ZERO_AUTO];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) {
+            *out = (enum ls_zero_skip)i;
+            return LOCKSTEP_OK;
+        }
+    return ls_fail(err, LOCKSTEP_E_USAGE, "zero-skip: expected auto, on or off, got \"%.32s\"", name);
+}
+
+void ls_model_choose_skip(struct lockstep_model *m, const struct lockstep_data *data)
+{
+    m->engine.skip = m->graph.input && m->graph.input->has_bits &&
+                     (m->zero_skip == LS_ZERO_ON || (m->zero_skip == LS_ZERO_AUTO && ls_data_sparse(data)));
+}
+
 /* Rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
 static size_t block_rows(const struct lockstep_recipe *r, size_t shards, bool keep_values)
 {
@@ -110,6 +131,7 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
     if (!classes || classes > LS_CLASSES)
         return ls_fail(err, LOCKSTEP_E_USAGE, "classes: expected 1..%d, got %zu", LS_CLASSES, classes);
     if (check_recipe(r, err) || parse_reduce(options, &m->choice, &automatic, err) ||
+        parse_zero_skip(options, &m->zero_skip, err) ||
         ls_machine_table(options, &table, err) || ls_threads(options, &threads, err) ||
         ls_model_text(model, &m->text, err) ||
         ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||

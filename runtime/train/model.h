@@ -16,6 +16,7 @@ struct lockstep_model {
     struct ls_graph graph;
     struct ls_engine engine;
     struct ls_choice choice; /* of the way to reduce */
+    enum ls_zero_skip { LS_ZERO_AUTO, LS_ZERO_ON, LS_ZERO_OFF } zero_skip;
     size_t verify;           /* every so many steps of a training twice, 0: never */
     size_t steps;            /* updates so far */
 
@@ -28,6 +29,9 @@ struct lockstep_model {
 
 /* Make room for a batch of rows. E_MEMORY. */
 enum lockstep_status ls_model_resize(struct lockstep_model *m, size_t rows, struct lockstep_error *err);
+
+/* Before rows of a data set are run: are terms with an input of 0 left out? */
+void ls_model_choose_skip(struct lockstep_model *m, const struct lockstep_data *data);
 
 /* Value or gradient of a node, as lockstep_get and lockstep_grad. */
 enum lockstep_status ls_model_read(const struct lockstep_model *m, const struct ls_node *n, bool gradient,

@@ -15,6 +15,13 @@ struct walk {
     bool resident; /* the batch fits the activation block: rows keep their place in it, so that values can be read */
 };
 
+static size_t *skipped_of(const struct walk *k)
+{
+    struct ls_report *r = &k->e->report[k->w->t];
+
+    return k->b->mode == LS_FORWARD ? &r->uncounted : &r->skipped[k->b->step & 1];
+}
+
 static struct ls_context context_of(const struct walk *k, size_t row, size_t rows, size_t batch_row)
 {
     const struct ls_engine *e = k->e;
@@ -34,21 +41,10 @@ static struct ls_context context_of(const struct walk *k, size_t row, size_t row
                                .loss = k->b->loss,
                                .hit = k->b->hit,
                                .scale = (float)(1.0 / (double)k->b->source.rows),
-                               .train = k->b->mode != LS_FORWARD};
-}
-
-/* Is any loss of these rows NaN or infinite? */
-static bool any_nonfinite(const float *loss, size_t n)
-{
-    uint32_t found = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-
-        memcpy(&u, &loss[i], sizeof u);
-        found |= (u & 0x7f800000u) == 0x7f800000u;
-    }
-    return found;
+                               .train = k->b->mode != LS_FORWARD,
+                               .skip = e->skip && k->b->source.bytes &&
+                                       !atomic_load_explicit(&e->bad_weights, memory_order_relaxed),
+                               .skipped = skipped_of(k)};
 }
 
 /* The labels of the rows: by index for bytes, else in order. */
@@ -102,15 +98,26 @@ static void backward_nodes(const struct walk *k, const struct ls_context *c)
     }
 }
 
+/* Are the gradients finite that products which leave out zeros will read? */
+static bool finite_gradients(const struct ls_graph *g, const struct ls_context *c)
+{
+    for (const struct ls_node *n = g->node; n < g->node + g->n; n++)
+        for (size_t p = 0; n->skips && p < lk_panels(n->features); p++)
+            if (!c->k->finite(c->rows * LK_PANEL, ls_rows(c, n->d) + p * n->d.ld))
+                return false;
+    return true;
+}
+
 /* Rows [row, row + rows) of the block, rows batch_row... of the batch: forward, loss, gradients of the values. */
 static void run_rows(const struct walk *k, size_t row, size_t rows, size_t batch_row)
 {
     const struct ls_context c = context_of(k, row, rows, batch_row);
 
     forward_nodes(k, &c);
-    if (k->e->g->loss && any_nonfinite(k->b->loss + batch_row, rows))
-        k->e->nonfinite[k->w->t].set = true;
+    if (k->e->g->loss && !c.k->finite(rows, k->b->loss + batch_row))
+        k->e->report[k->w->t].bad_loss = true;
     backward_nodes(k, &c);
+    k->e->report[k->w->t].bad_gradient = c.skip && !finite_gradients(k->e->g, &c);
 }
 
 /* A block: rows [first, end) of the batch, part of a shard; where its gradient goes. */
@@ -132,6 +139,17 @@ static const struct ls_optim_step *update_of(const struct walk *k)
     return k->b->mode == LS_TRAIN ? &k->b->optim : NULL;
 }
 
+/* Did any worker whose rows lie in the activation block find a gradient that is not finite? */
+static bool any_bad_gradient(const struct walk *k)
+{
+    if (k->e->reduce == LS_REPLICAS)
+        return k->e->report[k->w->t].bad_gradient;
+    for (unsigned t = 0; t < k->w->T; t++)
+        if (k->e->report[t].bad_gradient)
+            return true;
+    return false;
+}
+
 /*
  * Continue the chains of units [u0, u1) over a block whose rows lie in the activation block; fold what the shard
  * completes. With `last` the tree is complete, too. A shard of one block that is added or used up at once never reaches
@@ -140,9 +158,10 @@ static const struct ls_optim_step *update_of(const struct walk *k)
 static void gradient_phase(const struct walk *k, const struct block *b, size_t u0, size_t u1, bool last)
 {
     struct ls_engine *e = k->e;
-    const struct ls_context c = context_of(k, home_of(k, b), b->end - b->first, b->first);
+    struct ls_context c = context_of(k, home_of(k, b), b->end - b->first, b->first);
     const bool passing = b->opens && b->closes && (b->additions || (last && k->e->reduce == LS_OWNERS));
 
+    c.skip = c.skip && !any_bad_gradient(k);
     for (size_t i = u0; i < u1; i++) {
         const struct ls_unit *u = &e->g->unit[i];
         struct ls_gradient sum = passing ? (struct ls_gradient){e->scratch + k->w->t * e->scratch_stride, true}
@@ -189,7 +208,7 @@ static bool each_block(const struct walk *k, size_t s0, size_t s1,
 static bool all_finite(const struct walk *k)
 {
     for (unsigned t = 0; t < k->w->T; t++)
-        if (k->e->nonfinite[t].set)
+        if (k->e->report[t].bad_loss)
             return false;
     return true;
 }
@@ -199,6 +218,7 @@ static bool owners_block(const struct walk *k, const struct block *b, bool last)
     size_t r0, r1, u0, u1;
 
     ls_span(b->end - b->first, k->w->T, k->w->t, &r0, &r1);
+    k->e->report[k->w->t].bad_gradient = false;
     if (r1 > r0)
         run_rows(k, home_of(k, b) + r0, r1 - r0, b->first + r0);
     ls_barrier_wait(k->w);
@@ -278,7 +298,17 @@ bool ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b)
                      .shards = ls_shards_of(b->source.rows, e->shards),
                      .resident = b->source.rows <= e->g->block};
 
+    *skipped_of(&k) = 0;
     return e->reduce == LS_OWNERS ? owners_step(&k) : replicas_step(&k);
+}
+
+size_t ls_step_skipped(const struct ls_engine *e, const struct ls_worker *w, const struct ls_batch *b)
+{
+    size_t sum = 0;
+
+    for (unsigned t = 0; t < w->T; t++)
+        sum += e->report[t].skipped[b->step & 1];
+    return sum;
 }
 
 void ls_forward_rows(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b, ls_chunk_fn *done, void *user)

@@ -34,6 +34,9 @@ struct ls_batch {
  */
 bool ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b);
 
+/* Multiply-adds that the step of this batch left out, of all workers; until the next step but one begins. */
+size_t ls_step_skipped(const struct ls_engine *e, const struct ls_worker *w, const struct ls_batch *b);
+
 /*
  * Forward of this worker's span of the rows of a source, without a barrier; loss and hit as in ls_batch. For each chunk
  * of rows `done` (may be NULL) is called with the context of the chunk.

@@ -82,7 +82,8 @@ static void tell_progress(const struct run *r, struct ls_worker *w, const struct
 /* What worker 0 keeps during an epoch. */
 struct account {
     size_t epoch, rows;
-    double loss; /* sum over rows */
+    double loss;    /* sum over rows */
+    double skipped; /* multiply-adds left out */
     uint64_t start;
 };
 
@@ -91,9 +92,15 @@ static double seconds(uint64_t from, uint64_t to)
     return (double)(to - from) * 1e-9;
 }
 
-static double gflops(const struct run *r, size_t rows, double s)
+/* Of the matrix products: done, and as if no term was left out. */
+static double effective_gflops(const struct run *r, const struct account *a, double s)
 {
-    return (double)r->m->graph.flops_train * (double)rows / s * 1e-9;
+    return (double)r->m->graph.flops_train * (double)a->rows / s * 1e-9;
+}
+
+static double gflops(const struct run *r, const struct account *a, double s)
+{
+    return effective_gflops(r, a, s) - 2.0 * a->skipped / s * 1e-9;
 }
 
 /* Worker 0, after a step: the loss, and what the caller hears. */
@@ -104,6 +111,7 @@ static void account_step(struct run *r, struct ls_worker *w, struct account *a, 
 
     a->loss += ls_mean_loss(&s, b->loss) * (double)b->source.rows;
     a->rows += b->source.rows;
+    a->skipped += (double)ls_step_skipped(&r->m->engine, w, b);
     if (r->events->progress && now - r->told >= tenth) {
         const double t = seconds(a->start, now);
 
@@ -115,7 +123,7 @@ static void account_step(struct run *r, struct ls_worker *w, struct account *a, 
                                                   .rows = r->train->rows,
                                                   .loss = a->loss / (double)a->rows,
                                                   .seconds = t,
-                                                  .gflops = gflops(r, a->rows, t),
+                                                  .gflops = gflops(r, a, t),
                                                   .peak_gflops = r->peak});
     }
 }
@@ -130,7 +138,8 @@ static void tell_epoch(const struct run *r, struct ls_worker *w, const struct ac
     if (r->test)
         ls_pass_sum(&r->eval, &e.test_loss, &e.test_accuracy);
     e.samples_per_second = (double)a->rows / e.seconds;
-    e.gflops = gflops(r, a->rows, e.seconds);
+    e.gflops = gflops(r, a, e.seconds);
+    e.effective_gflops = effective_gflops(r, a, e.seconds);
     e.peak_share = e.gflops / r->peak;
     e.barrier_ns = r->barrier_ns;
     if (!r->events->epoch)
@@ -245,6 +254,7 @@ static void tell_start(const struct run *r, struct ls_worker *w)
                                .barrier_ns = barrier,
                                .barrier = ls_barrier_kind(barrier, w->T),
                                .peak_gflops = r->peak,
+                               .zero_skip = r->m->engine.skip,
                                .verify = r->m->verify};
 
     if (s.verify) {
@@ -364,6 +374,7 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
                        m->recipe.batch);
     if (ls_data_check(m, train, err) || (test && ls_data_check(m, test, err)))
         return err->status;
+    ls_model_choose_skip(m, train);
     r.batches = (train->rows + m->recipe.batch - 1) / m->recipe.batch;
     r.told = ls_now();
     atomic_init(&r.stop_after, NO_STOP);

@@ -8,7 +8,7 @@ struct segment {
     size_t at, packed, n;
 };
 
-enum { SEGMENTS = 4 };
+enum { SEGMENTS = LS_UNIT_COLS_MOST / LK_PANEL + 1 };
 
 /* The runs of a unit: one for each panel of its matrix, one for the bias (owned with the first rows). */
 static size_t segments_of(const struct ls_graph *g, const struct ls_unit *u, struct segment s[SEGMENTS])
@@ -84,6 +84,17 @@ void ls_unit_transpose(struct ls_engine *e, const struct ls_unit *u)
                            ls_transposed_rows(p) * LK_PANEL);
 }
 
+/* With zeros left out a weight that is not finite would go unseen by the rows where its input is 0. */
+static bool finite_unit(const struct ls_engine *e, const struct ls_unit *u)
+{
+    struct segment s[SEGMENTS];
+    bool finite = true;
+
+    for (size_t i = 0, n = segments_of(e->g, u, s); i < n; i++)
+        finite &= e->kernels.k.finite(s[i].n, e->w + s[i].at) != 0;
+    return finite;
+}
+
 /* The gradient of a unit is complete: update its parameters, or keep it. */
 void ls_unit_finish(struct ls_engine *e, const struct ls_unit *u, struct ls_gradient g,
                     const struct ls_optim_step *step)
@@ -99,6 +110,9 @@ void ls_unit_finish(struct ls_engine *e, const struct ls_unit *u, struct ls_grad
         else
             memcpy(e->root + s[i].at, segment_in(g, &s[i]), s[i].n * sizeof(float));
     }
-    if (step)
-        ls_unit_transpose(e, u);
+    if (!step)
+        return;
+    ls_unit_transpose(e, u);
+    if (e->skip && e->g->node[u->node].skips && !finite_unit(e, u))
+        atomic_store_explicit(&e->bad_weights, true, memory_order_relaxed);
 }

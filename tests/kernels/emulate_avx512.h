@@ -79,6 +79,35 @@ static inline __m256 emulate_extractf32x8_ps(__m512 a, int half)
     return simde__m512_to_private(a).m256[half];
 }
 
+static inline __m256i emulate_maskz_loadu_epi16(__mmask16 k, const void *p)
+{
+    uint16_t x[16] = {0};
+
+    for (int i = 0; i < 16; i++)
+        if (k >> i & 1)
+            memcpy(&x[i], (const uint16_t *)p + i, sizeof *x);
+    return _mm256_loadu_si256((const __m256i *)(const void *)x);
+}
+
+static inline __mmask16 emulate_test_epi16_mask(__m256i a, __m256i b)
+{
+    const __m256i no = _mm256_cmpeq_epi16(_mm256_and_si256(a, b), _mm256_setzero_si256());
+    const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(no), _mm256_extracti128_si256(no, 1));
+
+    return (__mmask16)(_mm_movemask_epi8(bytes) ^ 0xffff);
+}
+
+static inline __m512i emulate_maskz_compress_epi32(__mmask16 k, __m512i a)
+{
+    uint32_t x[16], y[16] = {0};
+
+    simde_mm512_storeu_si512(x, a);
+    for (int i = 0, n = 0; i < 16; i++)
+        if (k >> i & 1)
+            y[n++] = x[i];
+    return simde_mm512_loadu_si512(y);
+}
+
 #undef _mm512_srai_epi32
 #undef _mm512_extractf32x8_ps
 #define _mm512_maskz_loadu_ps(k, p)    emulate_maskz_loadu_ps(k, p)
@@ -88,6 +117,12 @@ static inline __m256 emulate_extractf32x8_ps(__m512 a, int half)
 #define _mm512_cvtepu8_epi32(a)        emulate_cvtepu8_epi32(a)
 #define _mm512_cvtepi32_epi8(a)        emulate_cvtepi32_epi8(a)
 #define _mm512_extractf32x8_ps(a, i)   emulate_extractf32x8_ps(a, i)
+#undef _mm256_maskz_loadu_epi16
+#undef _mm256_test_epi16_mask
+#undef _mm512_maskz_compress_epi32
+#define _mm256_maskz_loadu_epi16(k, p)    emulate_maskz_loadu_epi16(k, p)
+#define _mm256_test_epi16_mask(a, b)      emulate_test_epi16_mask(a, b)
+#define _mm512_maskz_compress_epi32(k, a) emulate_maskz_compress_epi32(k, a)
 
 /* The FMA probe ties its chains to registers by empty asm statements; 512 bits have no register here. */
 #define LK_VREG(x) "m"(x)

@@ -148,11 +148,9 @@ static void fail_at(struct kc *c, const struct kc_buf *b, size_t block, size_t i
 
 static uint32_t word_at(const struct kc_buf *b, const unsigned char *base, size_t element)
 {
-    uint32_t u;
+    uint32_t u = 0;
 
-    if (b->type == KC_U8)
-        return base[element];
-    memcpy(&u, base + 4 * element, sizeof u);
+    memcpy(&u, base + kc_size(b) * element, kc_size(b));
     return u;
 }
 
@@ -178,7 +176,7 @@ static void fail_value(struct kc *c, const struct kc_buf *b, size_t block, size_
 static void check_element(struct kc *c, const struct kc_buf *b, size_t block, size_t i, const unsigned char *want)
 {
     size_t at = block * b->ld + i;
-    uint32_t got = word_at(b, b->p, at), canary = b->type == KC_U8 ? KC_CANARY & 0xff : KC_CANARY;
+    uint32_t got = word_at(b, b->p, at), canary = KC_CANARY & (0xffffffffu >> (32 - 8 * kc_size(b)));
 
     if (b->role == KC_OUT && got == canary)
         fail_at(c, b, block, i, "not written");

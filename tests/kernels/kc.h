@@ -14,7 +14,7 @@ enum kc_fill { KC_NORMAL, KC_WIDE, KC_ZEROS, KC_SPECIALS, KC_INTEGERS, KC_FILLS 
 
 enum kc_role { KC_ABSENT, KC_IN, KC_OUT, KC_INOUT };
 
-enum kc_type { KC_F32, KC_U32, KC_U8 };
+enum kc_type { KC_F32, KC_U32, KC_U16, KC_U8 };
 
 enum {
     KC_BUFFERS = 8,
@@ -114,6 +114,8 @@ void kc_samples(struct kc *c, enum kc_role role, const char *name, size_t B, siz
 size_t kc_sample_rows(size_t B, size_t L, size_t pitch, size_t halo);
 void kc_vector(struct kc *c, enum kc_role role, const char *name, size_t n);
 void kc_u32(struct kc *c, enum kc_role role, const char *name, size_t n);
+/* Panels of 16 bits for each row, as nonzero writes them. */
+void kc_bits(struct kc *c, enum kc_role role, const char *name, size_t rows, size_t columns, size_t ld);
 void kc_bytes(struct kc *c, enum kc_role role, const char *name, size_t rows, size_t len, size_t ld);
 void kc_absent(struct kc *c);
 /* The last declared buffer, an output, may be the memory of `in`, a buffer of the same layout. */

@@ -155,7 +155,7 @@ static uint32_t garbage(struct kc *c)
 
 size_t kc_size(const struct kc_buf *b)
 {
-    return b->type == KC_U8 ? 1 : 4;
+    return b->type == KC_U8 ? 1 : b->type == KC_U16 ? 2 : 4;
 }
 
 size_t kc_span(const struct kc_buf *b)
@@ -225,15 +225,28 @@ static void fill_words(struct kc *c, struct kc_buf *b)
         }
 }
 
+/* Elements of less than a word: any, and in outputs and between the blocks the first bytes of the word. */
+static void fill_parts(struct kc *c, struct kc_buf *b)
+{
+    const size_t size = kc_size(b);
+    const uint32_t canary = KC_CANARY;
+
+    for (size_t i = 0, n = kc_span(b); i < n; i += size)
+        memcpy(b->init + i, &c->gap, size);
+    for (size_t block = 0; block < b->blocks; block++)
+        for (size_t i = 0; i < b->len; i++) {
+            const uint32_t any = (uint32_t)kc_random(c);
+
+            memcpy(b->init + (block * b->ld + i) * size, b->role == KC_OUT ? &canary : &any, size);
+        }
+}
+
 void kc_fill_buffer(struct kc *c, struct kc_buf *b)
 {
     size_t span = kc_span(b);
 
-    if (b->type == KC_U8) {
-        memset(b->init, (int)(c->gap & 0xff), span);
-        for (size_t block = 0; block < b->blocks; block++)
-            for (size_t i = 0; i < b->len; i++)
-                b->init[block * b->ld + i] = b->role == KC_OUT ? KC_CANARY & 0xff : (unsigned char)kc_random(c);
+    if (kc_size(b) < sizeof c->gap) {
+        fill_parts(c, b);
         return;
     }
     for (size_t i = 0; i < span; i += sizeof c->gap)
@@ -329,6 +342,16 @@ void kc_bytes(struct kc *c, enum kc_role role, const char *name, size_t rows, si
 
     b->blocks = rows;
     b->len = len;
+    b->ld = ld;
+    finish(c, b);
+}
+
+void kc_bits(struct kc *c, enum kc_role role, const char *name, size_t rows, size_t columns, size_t ld)
+{
+    struct kc_buf *b = declare(c, role, KC_U16, name);
+
+    b->blocks = lk_panels(columns);
+    b->len = rows;
     b->ld = ld;
     finish(c, b);
 }
