@@ -53,11 +53,11 @@ struct lockstep_options {
     unsigned threads; /* default: what the cgroup quota, the affinity mask and the cores allow; at most 1024. The OpenMP
                        * runtime ends the process when the system refuses to start one */
     const char *isa;  /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
-    const char *reduce; /* "auto" (default): the faster one by a model of this machine; "owners", "replicas" */
+    const char *reduce;    /* "auto" (default): the faster one by a model of this machine; "owners", "replicas" */
     const char *zero_skip; /* leave out the multiplications by pixels that are 0: "auto" (default: where the data has
                             * many), "on", "off" */
-    bool keep_values;   /* lockstep_get and lockstep_grad answer for every node and the input: no fusion, owners */
-    size_t verify;      /* lockstep_train computes every so many steps twice and compares the bits; 0: never */
+    bool keep_values;      /* lockstep_get and lockstep_grad answer for every node and the input: no fusion, owners */
+    size_t verify;         /* lockstep_train computes every so many steps twice and compares the bits; 0: never */
 };
 
 /* What is computed. Fill with lockstep_recipe_init, then change fields by name. */
@@ -233,7 +233,7 @@ struct lockstep_epoch {
     double samples_per_second;
     double gflops, peak_share; /* FLOPs of the matrix products done, their share of the FMA peak of these threads */
     double effective_gflops;   /* as if no term was left out */
-    double barrier_ns; /* measured after the epoch; 0: one thread */
+    double barrier_ns;         /* measured after the epoch; 0: one thread */
 };
 
 /* How a training runs. */

@@ -8,11 +8,16 @@ const char *ls_reduce_name(enum ls_reduce reduce)
     return reduce == LS_REPLICAS ? "replicas" : "owners";
 }
 
-/* Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed
- * cost. */
-static size_t unit_cost(const struct ls_graph *g, const struct ls_unit *u)
+/*
+ * Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed cost.
+ * Without the zeros of digits a unit takes three eighths of its time, the update included.
+ */
+static size_t unit_cost(const struct ls_engine *e, const struct ls_unit *u)
 {
-    return u->rows * (lk_panels(u->cols) * LK_PANEL) * g->node[u->node].length + 64;
+    const struct ls_node *n = &e->g->node[u->node];
+    const size_t dense = u->rows * (lk_panels(u->cols) * LK_PANEL) * n->length;
+
+    return (e->skip && n->skips ? dense * 3 / 8 : dense) + 64;
 }
 
 /* Contiguous units of about equal cost for each thread. */
@@ -21,11 +26,11 @@ static void share_units(struct ls_engine *e, unsigned threads)
     size_t total = 0, sum = 0, t = 0;
 
     for (size_t i = 0; i < e->g->n_units; i++)
-        total += unit_cost(e->g, &e->g->unit[i]);
+        total += unit_cost(e, &e->g->unit[i]);
     for (size_t i = 0; i < e->g->n_units; i++) {
-        while (t + 1 < threads && sum + unit_cost(e->g, &e->g->unit[i]) / 2 >= total / threads * (t + 1))
+        while (t + 1 < threads && sum + unit_cost(e, &e->g->unit[i]) / 2 >= total / threads * (t + 1))
             e->unit_end[t++] = i;
-        sum += unit_cost(e->g, &e->g->unit[i]);
+        sum += unit_cost(e, &e->g->unit[i]);
     }
     while (t < threads)
         e->unit_end[t++] = e->g->n_units;

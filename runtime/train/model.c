@@ -131,9 +131,8 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
     if (!classes || classes > LS_CLASSES)
         return ls_fail(err, LOCKSTEP_E_USAGE, "classes: expected 1..%d, got %zu", LS_CLASSES, classes);
     if (check_recipe(r, err) || parse_reduce(options, &m->choice, &automatic, err) ||
-        parse_zero_skip(options, &m->zero_skip, err) ||
-        ls_machine_table(options, &table, err) || ls_threads(options, &threads, err) ||
-        ls_model_text(model, &m->text, err) ||
+        parse_zero_skip(options, &m->zero_skip, err) || ls_machine_table(options, &table, err) ||
+        ls_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
         ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||
         ls_plan(&m->graph, block_rows(r, shards, keep), keep, err) ||
         (automatic && choose_reduce(m, &table.k, shards, threads, err)) ||

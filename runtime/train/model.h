@@ -17,8 +17,8 @@ struct lockstep_model {
     struct ls_engine engine;
     struct ls_choice choice; /* of the way to reduce */
     enum ls_zero_skip { LS_ZERO_AUTO, LS_ZERO_ON, LS_ZERO_OFF } zero_skip;
-    size_t verify;           /* every so many steps of a training twice, 0: never */
-    size_t steps;            /* updates so far */
+    size_t verify; /* every so many steps of a training twice, 0: never */
+    size_t steps;  /* updates so far */
 
     /* The batch of lockstep_set. */
     float *input, *loss;
