@@ -18,7 +18,9 @@
 #define LK_MR_DW_SKIP      5
 #define LK_NV_SKIP         2
 #define LK_KB_SKIP         256
-#define LK_SKIP_TILES(X)   X(1, 1) X(1, 2) X(2, 1) X(2, 2) X(3, 1) X(3, 2) X(4, 1) X(4, 2) X(5, 1) X(5, 2) X(6, 1) X(6, 2)
+#define LK_SKIP_ROW(X, mr) X(mr, 1) X(mr, 2)
+#define LK_SKIP_TILES(X)                                                                                               \
+    LK_SKIP_ROW(X, 1) LK_SKIP_ROW(X, 2) LK_SKIP_ROW(X, 3) LK_SKIP_ROW(X, 4) LK_SKIP_ROW(X, 5) LK_SKIP_ROW(X, 6)
 
 #include "simd/gemm.h"
 #include "simd/skip.h"

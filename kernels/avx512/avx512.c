@@ -19,11 +19,9 @@
 #define LK_MR_DW_SKIP      5
 #define LK_NV_SKIP         4
 #define LK_KB_SKIP         256
+#define LK_SKIP_ROW(X, mr) X(mr, 1) X(mr, 2) X(mr, 3) X(mr, 4)
 #define LK_SKIP_TILES(X)                                                                                               \
-    X(1, 1)                                                                                                            \
-    X(1, 2)                                                                                                            \
-    X(1, 3) X(1, 4) X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(4, 1) X(4, 2) X(4, 3) X(4, 4)    \
-        X(5, 1) X(5, 2) X(5, 3) X(5, 4) X(6, 1) X(6, 2) X(6, 3) X(6, 4)
+    LK_SKIP_ROW(X, 1) LK_SKIP_ROW(X, 2) LK_SKIP_ROW(X, 3) LK_SKIP_ROW(X, 4) LK_SKIP_ROW(X, 5) LK_SKIP_ROW(X, 6)
 
 #include "simd/gemm.h"
 #include "simd/skip.h"

@@ -24,7 +24,7 @@ static struct ls_load mlp(unsigned threads, size_t batch, size_t shards, double 
                             .shards = shards,
                             .batch = batch,
                             .block = shard < 512 ? shard : 512,
-                            .values = 2356,
+                            .values = 2381,
                             .params = 537360,
                             .flops = 2407424,
                             .l3 = 1 << 25,
