@@ -90,6 +90,11 @@ unsigned bench_threads(void)
     return ls_threads_default();
 }
 
+const uint8_t *bench_data_bytes(const struct lockstep_data *data)
+{
+    return data->x;
+}
+
 struct bench_steps {
     struct lockstep_model *m;
     const struct lockstep_data *data;

@@ -25,6 +25,9 @@ unsigned bench_threads(void);
 /* So many of the built-in digits, 784 bytes each. */
 void bench_digits(size_t rows, uint8_t *x);
 
+/* Images of a data set: rows of bytes. */
+const uint8_t *bench_data_bytes(const struct lockstep_data *data);
+
 /* Training steps of a model on rows of data in scattered order, as lockstep_train runs them. */
 struct bench_steps;
 struct bench_steps *bench_steps_open(const char *model, const struct lockstep_recipe *recipe,
