@@ -28,7 +28,7 @@ static const struct variant {
     const char *name, *reduce;
     bool by_threads, split;
 } variants[VARIANTS] = {
-    {"product", NULL, false, false},
+    {"product", "owners", false, false},
     {"shards = threads", "owners", true, false},
     {"copies, one sum", "replicas", true, false},
     {"four chains", "owners", false, true},
