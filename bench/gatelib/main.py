@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The command line of the gate."""
+import argparse
+import contextlib
+import os
+import re
+import sys
+
+from . import counts, project, replay, report, selftest, session
+from .program import CannotMeasure
+from .project import Usage
+
+DESCRIPTION = """Is head slower than base? BASE and HEAD are two git revisions, or two Google Benchmark programs.
+Exit codes: 0 no, 1 yes, 2 usage, 3 inconclusive, 4 could not be measured."""
+
+
+def seconds(text):
+    """15m, 60s or 60: seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
+    if not found or float(found[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a time such as 60s or 15m")
+    return float(found[1]) * {"s": 1, None: 1, "m": 60, "h": 3600}[found[2]]
+
+
+def parse(arguments):
+    p = argparse.ArgumentParser(prog="gate", description=DESCRIPTION,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("base", metavar="BASE", nargs="?")
+    p.add_argument("head", metavar="HEAD", nargs="?")
+    p.add_argument("--filter", metavar="SET|REGEX",
+                   help=f"which benchmarks: {', '.join(project.SETS)} or a pattern (programs: all)")
+    p.add_argument("--budget", type=seconds, default=900.0, metavar="TIME", help="for measuring, without builds (15m)")
+    p.add_argument("--out", metavar="DIR", help="write gate.md, gate.html and gate.json there")
+    p.add_argument("--counts", action="store_true", help="compare the noise-free counts with bench/gate-counts.json")
+    p.add_argument("--update", action="store_true", help="with --counts: write that file and show the difference")
+    p.add_argument("--replay", action="store_true", help="error rates on recorded noise, without measuring")
+    p.add_argument("--selftest", nargs="*", metavar="KIND",
+                   help="error rates on this machine: injected slowdowns and changes that change nothing")
+    p.add_argument("--runs", type=int, default=1, metavar="N", help="with --selftest: of each kind (1)")
+    p.add_argument("--tally", metavar="FILE", help="with --selftest: append a line for each run")
+    a = p.parse_args(arguments)
+    modes = [a.counts, a.replay, a.selftest is not None, a.base is not None]
+    if sum(modes) != 1 or (a.base is not None and a.head is None):
+        p.error("expected BASE and HEAD, or one of --counts, --replay, --selftest")
+    return a
+
+
+def is_program(path):
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+@contextlib.contextmanager
+def programs(a):
+    """(base, head, pattern) of what the command line names."""
+    kinds = [is_program(name) for name in (a.base, a.head)]
+    if all(kinds):
+        pattern = project.choose(a.filter, "")[1] if a.filter else "."
+        yield os.path.abspath(a.base), os.path.abspath(a.head), pattern
+        return
+    for name in (a.base, a.head):
+        if any(kinds) and not is_program(name):
+            raise Usage(f"{name}: expected a second program")
+        if not project.revision(name):
+            raise Usage(f"{name}: neither a program nor a git revision")
+    target, pattern = project.choose(a.filter, "default")
+    with project.built(a.base, a.head, target) as (base, head):
+        yield base, head, pattern
+
+
+def compare(a):
+    with programs(a) as (base, head, pattern):
+        comparison = session.compare(base, head, pattern, a.budget)
+    named = report.Named(comparison, a.base, a.head)
+    if a.out:
+        report.write(named, a.out)
+    sys.stdout.write(report.markdown(named))
+    return session.exit_code(comparison)
+
+
+def main(arguments=None):
+    a = parse(arguments)
+    try:
+        if a.counts:
+            return counts.check(a.update)
+        if a.replay:
+            return replay.run()
+        if a.selftest is not None:
+            return selftest.run(a.selftest, a.runs, a.budget, a.tally)
+        return compare(a)
+    except Usage as e:
+        print(f"gate: {e}", file=sys.stderr)
+        return 2
+    except CannotMeasure as e:
+        session.say("")
+        print(f"gate: cannot measure: {e}", file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT
+ * The comment of the comment-only change: see slow.cmake. */
