@@ -71,12 +71,20 @@ def stolen():
         return 0.0
 
 
-def describe():
-    """What a report says of the machine."""
-    model = "unknown CPU"
+def _cpuinfo(key):
+    """The first value of a key of /proc/cpuinfo."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as f:
-            model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), model)
+            return next((line.split(":", 1)[1].strip() for line in f if line.startswith(key)), "")
     except OSError:
-        pass
-    return {"cpu": model, "cpus": len(allowed()), "system": " ".join(os.uname()[i] for i in (0, 2, 4))}
+        return ""
+
+
+def has(flag):
+    """Has the CPU this feature?"""
+    return flag in _cpuinfo("flags").split()
+
+
+def describe():
+    """What a report says of the machine."""
+    return {"cpu": _cpuinfo("model name") or "unknown CPU", "cpus": len(allowed()), "system": " ".join(os.uname()[i] for i in (0, 2, 4))}

@@ -24,9 +24,10 @@ class CannotMeasure(Exception):
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """How a benchmark is run: found out by a trial."""
+    seconds: float    # of a repetition, at least
     repetitions: int
-    slice: float  # seconds of a turn: several repetitions fit
-    threads: int  # most seen; with more than one it has all CPUs and the wall clock
+    turn: float       # seconds until another program has its turn: several repetitions fit
+    threads: int      # most seen; with more than one it has all CPUs and the wall clock
 
 
 def _exact(names):
@@ -145,11 +146,11 @@ def times(text, path, wanted, wall):
     return found
 
 
-SECONDS = 0.002            # of a repetition, at least
-REPETITIONS = (60, 25, 10)
-TURN = 0.010               # seconds, at least
-TRIAL = 10                 # repetitions
-SHARE = 0.5                # seconds of a process that one benchmark may take
+# (seconds, repetitions): many short ones find quiet moments; where it takes long to get a repetition going, fewer and longer.
+EFFORTS = ((0.002, 60), (0.005, 25), (0.02, 10))
+TRIAL = (0.002, 10)
+TURN = 0.010  # seconds, at least
+SHARE = 0.4   # seconds of a process that one benchmark may take
 
 
 def trial(path, name):
@@ -162,11 +163,12 @@ def trial(path, name):
 
     names(path, _exact([name]))
     started = time.monotonic()
-    text = _run(path, arguments([name], SECONDS, TRIAL), watch)
-    cost = (time.monotonic() - started - (started - start)) / TRIAL  # of a repetition: without the start of the program
-    usual = 1e-9 * stats.median(times(text, path, [name], most > 1)[name])
-    fitting = [n for n in REPETITIONS if n * max(cost, usual) <= SHARE]
-    return Plan(fitting[0] if fitting else REPETITIONS[-1], max(TURN, 5 * usual), most)
+    text = _run(path, arguments([name], *TRIAL), watch)
+    spent = (time.monotonic() - started - (started - start)) / TRIAL[1]  # a repetition, without the start of the program
+    iteration = 1e-9 * stats.median(times(text, path, [name], most > 1)[name])
+    overhead = max(0.0, spent - max(TRIAL[0], iteration))
+    effort = next((e for e in EFFORTS if e[1] * (overhead + max(e[0], iteration)) <= SHARE), EFFORTS[-1])
+    return Plan(*effort, max(TURN, 5 * effort[0], 5 * iteration), most)
 
 
 def together(path, wanted, plan, rng, between):
@@ -177,14 +179,14 @@ def together(path, wanted, plan, rng, between):
     process = {}
     try:
         for arm in order:
-            process[arm] = Process(path[arm], arguments(wanted, SECONDS, plan.repetitions), rng.randrange(4096))
+            process[arm] = Process(path[arm], arguments(wanted, plan.seconds, plan.repetitions), rng.randrange(4096))
             process[arm].signal(signal.SIGSTOP)
         live = dict(process)
         while live:
             for arm in [a for a in order + order[::-1] if a in live]:
                 if arm in live:
                     live[arm].signal(signal.SIGCONT)
-                    time.sleep(plan.slice)
+                    time.sleep(plan.turn)
                     live[arm].signal(signal.SIGSTOP)
                     if not live[arm].running():
                         del live[arm]

@@ -7,16 +7,20 @@ import shutil
 import subprocess
 import tempfile
 
+from . import machine
 from .program import CannotMeasure
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+ISA = "avx512" if machine.has("avx512dq") else "avx2"
+
 # Name of a set: (program, pattern of --benchmark_filter). A --filter that is none of these names is a pattern itself.
 SETS = {
     "canary": ("lockstep-canary", "^canary/"),
-    "default": ("lockstep-bench", "^(gemm_(fwd|dx|dw)/avx(2|512)/(512x512x784|512x784x512|784x512x512)|"
-                                  "conv_(fwd|dx|dw)/avx512/128x28x64/.*|"
-                                  "(add|adam|softmax_xent|max_pool_fwd|gather_u8)/avx512/.*)$"),
+    "default": ("lockstep-bench",
+                f"^gemm_fwd/{ISA}/mnist/512x512x784/|^gemm_dx/{ISA}/mnist/512x784x512/|^gemm_dw/{ISA}/mnist/784x512x512/|"
+                f"^conv_(fwd|dx|dw)/{ISA}/conv1d/128x64x128/|^(relu_bwd|adam|softmax_xent)/{ISA}/L2/|"
+                f"^max_pool_fwd/{ISA}/L2/k2s2/|^step/(mlp|conv1d)/{ISA}/batch100/threads([2-9]|[1-9][0-9])"),
 }
 OPTIONS = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DLOCKSTEP_TESTS=OFF", "-DLOCKSTEP_BENCH=ON"]
 

@@ -87,17 +87,16 @@ class Sampler:
         self.cpus = machine.allowed()
 
     def _groups(self, wanted):
-        """Benchmarks of one thread that need equal plans share a process on one CPU; one of several threads has all CPUs
-        for itself."""
+        """Benchmarks of one thread with equal plans share a process on one CPU; one of several has all CPUs for itself."""
         shared, alone = {}, []
         for name in wanted:
             plan = self.plans[name]
             if plan.threads > 1:
                 alone.append((plan, [name], set(self.cpus)))
             else:
-                shared.setdefault((plan.repetitions, plan.slice), (plan, []))[1].append(name)
+                shared.setdefault(plan, []).append(name)
         cpu = machine.quietest(self.cpus) if shared else None
-        return [(plan, names, {cpu}) for plan, names in shared.values()] + alone
+        return [(plan, names, {cpu}) for plan, names in shared.items()] + alone
 
     def block(self, wanted):
         """{name: {"A": log time, "B": ..., "C": ..., "clock": log time of the calibration kernel in the same block}}."""
