@@ -225,6 +225,16 @@ struct lockstep_progress {
     double peak_gflops;   /* measured FMA peak of the instruction set on these threads at once */
 };
 
+/* What the steps of an epoch did: numbers without noise, for comparisons. */
+struct lockstep_counts {
+    size_t flops;        /* dense, of the matrix products */
+    size_t packed_bytes; /* weights written a second time, transposed */
+    size_t regions;      /* parallel regions begun */
+    size_t barriers;     /* that each thread passed */
+    size_t allocations;
+    size_t peak_bytes; /* of all memory of the process by then, data included */
+};
+
 struct lockstep_epoch {
     size_t epoch;
     double train_loss; /* mean over the rows, before each update, summed in double in batch order */
@@ -234,6 +244,7 @@ struct lockstep_epoch {
     double gflops, peak_share; /* FLOPs of the matrix products done, their share of the FMA peak of these threads */
     double effective_gflops;   /* as if no term was left out */
     double barrier_ns;         /* measured after the epoch; 0: one thread */
+    struct lockstep_counts counts;
 };
 
 /* How a training runs. */

@@ -1,6 +1,127 @@
 # SPDX-License-Identifier: MIT
-"""Noise-free counts."""
+"""Counts without noise: what a training epoch does, counted by the program itself, and the instructions of its steps under
+callgrind. bench/gate-counts.json holds what they must be; --update rewrites it and shows the difference."""
+import difflib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from . import project
+from .program import CannotMeasure
+
+FILE = os.path.join(project.ROOT, "bench", "gate-counts.json")
+TINY = os.path.join(project.ROOT, "tests", "e2e", "tiny.py")
+FIELDS = ("flops", "packed_bytes", "regions", "barriers", "allocations", "peak_bytes")
+BOUNDS = {"peak_bytes": 0.01, "instructions": 0.01}  # relative; all others must be equal
+
+# Name: options of lockstep train. 2,500 images.
+CASES = {f"{model}, batch {batch}": ["--model", model, "--batch", str(batch), "--threads", "2", "--reduce", "owners"]
+         for model in ("two-layer", "mlp", "conv1d", "residual") for batch in (100, 1024)}
+INSTRUCTIONS = {f"{name}, instructions": ["--model", model, "--batch", "500", "--threads", "1", "--reduce", "owners"]
+                for name, model in (("linear", "flatten | linear(64) | relu | linear(10)"),
+                                    ("conv1d", "conv1d(16, kernel_size=3, padding=same) | relu | max_pool1d(2) | flatten"
+                                               " | linear(10)"))}
+
+
+def _run(command, **environment):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    if done.returncode:
+        lines = (done.stderr.strip() or "no message").splitlines()
+        raise CannotMeasure(f"{os.path.basename(command[0])}: exit code {done.returncode}: {lines[-1]}")
+    return done
+
+
+def counted(program, data, options, folder):
+    """The counts of one epoch."""
+    metrics = os.path.join(folder, "metrics")
+    _run([program, "train", "--data", data, "--epochs", "1", *options, "--metrics", metrics])
+    with open(metrics, encoding="ascii") as f:
+        epoch = json.loads(f.readlines()[-1])
+    missing = [field for field in FIELDS if not isinstance(epoch.get(field), int)]
+    if missing:
+        raise CannotMeasure(f"{program}: --metrics lacks '{missing[0]}'")
+    return {field: epoch[field] for field in FIELDS}
+
+
+def instructions(program, data, options, folder):
+    """Instructions of all steps of an epoch on one thread with AVX2; valgrind knows no AVX-512."""
+    out = os.path.join(folder, "callgrind")
+    _run(["valgrind", "--tool=callgrind", "--toggle-collect=ls_step", f"--callgrind-out-file={out}", program, "train",
+          "--data", data, "--epochs", "1", *options], LOCKSTEP_CPU="-avx512")
+    with open(out, encoding="utf-8", errors="replace") as f:
+        found = re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M)
+    if not found or not int(found[1]):
+        raise CannotMeasure("callgrind: no instructions of ls_step were counted")
+    return {"instructions": int(found[1])}
+
+
+def compiler(build):
+    """First line of the compiler's --version: instructions of another one are not comparable."""
+    with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as f:
+        path = next(line.split("=", 1)[1].strip() for line in f if line.startswith("CMAKE_C_COMPILER:"))
+    return _run([path, "--version"]).stdout.splitlines()[0]
+
+
+def measure():
+    """All counts as the file holds them, and names that could not be counted here."""
+    build = project.build("the counts", project.ROOT, "lockstep-cli", os.path.join(project.ROOT, "build", "counts"))
+    program = os.path.join(build, "lockstep")
+    result, skipped = {"compiler": compiler(build), "counts": {}}, []
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "tiny")
+        _run([sys.executable, TINY, data])
+        for name, options in CASES.items():
+            result["counts"][name] = counted(program, data, options, folder)
+        for name, options in INSTRUCTIONS.items():
+            if shutil.which("valgrind"):
+                result["counts"][name] = instructions(program, data, options, folder)
+            else:
+                skipped.append(f"{name}: no valgrind here")
+    return result, skipped
+
+
+def differences(wanted, found):
+    """(lines that say what is beyond its bound, names that were not compared)."""
+    lines, skipped = [], []
+    for name in sorted(wanted["counts"].keys() | found["counts"].keys()):
+        old, new = wanted["counts"].get(name), found["counts"].get(name)
+        if name.endswith(", instructions") and (new is None or wanted["compiler"] != found["compiler"]):
+            skipped.append(f"{name}: " + ("no valgrind here" if new is None else f"compiled by {found['compiler']}, "
+                                          f"the file by {wanted['compiler']}"))
+            continue
+        for field in sorted((old or new).keys()):
+            a, b = (old or {}).get(field), (new or {}).get(field)
+            if a is None or b is None:
+                lines.append(f"{name}: {field}: expected {a}, got {b}")
+            elif abs(b - a) > BOUNDS.get(field, 0.0) * a:
+                change = f" ({100.0 * (b - a) / a:+.2f} %)" if a else ""
+                lines.append(f"{name}: {field}: expected {a}, got {b}{change}")
+    return lines, skipped
 
 
 def check(update):
-    raise NotImplementedError
+    """Compare with the file, or rewrite it. Exit code 1: something is beyond its bound."""
+    found, _ = measure()
+    text = json.dumps(found, indent=1) + "\n"
+    old = ""
+    if os.path.exists(FILE):
+        with open(FILE, encoding="utf-8") as f:
+            old = f.read()
+    if update:
+        with open(FILE, "w", encoding="utf-8") as f:
+            f.write(text)
+        sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), "before", "after", n=1))
+        return 0
+    if not old:
+        raise CannotMeasure(f"{FILE}: missing (write it with --counts --update)")
+    lines, skipped = differences(json.loads(old), found)
+    for line in skipped:
+        print(f"not compared: {line}")
+    print("\n".join(lines) if lines else f"{len(found['counts'])} cases as in {os.path.relpath(FILE, project.ROOT)}")
+    if lines:
+        print("meant? bench/gate --counts --update")
+    return int(bool(lines))

@@ -77,6 +77,8 @@ enum { EXACT = 17, TIMING = 6 }; /* digits */
 
 static void put_metrics(FILE *f, const struct lockstep_epoch *e)
 {
+    const struct lockstep_counts *c = &e->counts;
+
     fprintf(f, "{\"epoch\":%zu", e->epoch);
     put_number(f, "train_loss", e->train_loss, EXACT);
     put_number(f, "test_loss", e->test_loss, EXACT);
@@ -88,7 +90,10 @@ static void put_metrics(FILE *f, const struct lockstep_epoch *e)
     put_number(f, "peak_share", e->peak_share, TIMING);
     put_number(f, "barrier_ns", e->barrier_ns, TIMING);
     put_number(f, "effective_gflops", e->effective_gflops, TIMING);
-    fputs("}\n", f);
+    fprintf(f,
+            ",\"flops\":%zu,\"packed_bytes\":%zu,\"regions\":%zu,\"barriers\":%zu,\"allocations\":%zu,\"peak_bytes\":%"
+            "zu}\n",
+            c->flops, c->packed_bytes, c->regions, c->barriers, c->allocations, c->peak_bytes);
     fflush(f);
 }
 

@@ -13,7 +13,18 @@ struct header {
     size_t bytes;
 };
 
-static atomic_size_t allocations;
+static atomic_size_t allocations, in_use, peak;
+
+/* Bytes more or less in use. */
+static void count_bytes(size_t more, size_t less)
+{
+    const size_t now = atomic_fetch_add_explicit(&in_use, more - less, memory_order_relaxed) + more - less;
+    size_t most = atomic_load_explicit(&peak, memory_order_relaxed);
+
+    while (more && now > most &&
+           !atomic_compare_exchange_weak_explicit(&peak, &most, now, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
 
 bool ls_mul(size_t a, size_t b, size_t *out)
 {
@@ -53,6 +64,7 @@ void *ls_alloc(size_t count, size_t size, struct lockstep_error *err)
     memset(raw, 0, ALIGN + bytes);
     ((struct header *)(void *)raw)->bytes = bytes;
     atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+    count_bytes(bytes, 0);
     return raw + ALIGN;
 }
 
@@ -78,13 +90,20 @@ void *ls_grow(void *p, size_t count, size_t size, struct lockstep_error *err)
 
 void ls_free(void *p)
 {
-    if (p)
-        free(header_of(p));
+    if (!p)
+        return;
+    count_bytes(0, header_of(p)->bytes);
+    free(header_of(p));
 }
 
 size_t ls_mem_allocations(void)
 {
     return atomic_load_explicit(&allocations, memory_order_relaxed);
+}
+
+size_t ls_mem_peak(void)
+{
+    return atomic_load_explicit(&peak, memory_order_relaxed);
 }
 
 size_t ls_arena_book(struct ls_arena *arena, size_t count, size_t size)

@@ -26,6 +26,9 @@ void ls_free(void *p);
 /* Allocations made since the process began (ls_alloc, ls_strdup, ls_grow). */
 size_t ls_mem_allocations(void);
 
+/* Most bytes of such blocks that were in use at once since the process began. */
+size_t ls_mem_peak(void);
+
 /*
  * Arena: many blocks planned first, then cut out of one allocation. Book every block with ls_arena_book (returns its
  * offset), allocate once with ls_arena_commit, then address block i as ls_arena_at(arena, offset). Blocks are 64-byte

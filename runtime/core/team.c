@@ -110,10 +110,18 @@ double ls_barrier_ns(struct ls_worker *w)
     return b->ns;
 }
 
+static atomic_size_t regions;
+
+size_t ls_team_regions(void)
+{
+    return atomic_load_explicit(&regions, memory_order_relaxed);
+}
+
 void ls_team_run(unsigned threads, ls_work_fn *fn, void *arg)
 {
     struct ls_barrier barrier[2] = {0}; /* of the team, of a part of it */
 
+    atomic_fetch_add_explicit(&regions, 1, memory_order_relaxed);
 #pragma omp parallel num_threads((int)threads)
     {
         struct ls_worker w = {

@@ -24,6 +24,9 @@ typedef void ls_work_fn(void *arg, struct ls_worker *w);
  */
 void ls_team_run(unsigned threads, ls_work_fn *fn, void *arg);
 
+/* Regions begun since the process began. */
+size_t ls_team_regions(void);
+
 /*
  * This worker in a smaller team of the workers 0 .. threads - 1 (no more than there are), with a barrier of its own,
  * while all go on as w. A running team has one such part; each of its workers asks once, the others do not.

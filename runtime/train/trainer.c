@@ -85,7 +85,29 @@ struct account {
     double loss;    /* sum over rows */
     double skipped; /* multiply-adds left out */
     uint64_t start;
+    struct lockstep_counts counts;
 };
+
+/* The running counters now. */
+static struct lockstep_counts counters(const struct ls_worker *w)
+{
+    return (struct lockstep_counts){
+        .regions = ls_team_regions(), .barriers = w->phase, .allocations = ls_mem_allocations()};
+}
+
+/* After the steps of an epoch: from the counters at its start to what the steps did. */
+static void count_steps(const struct run *r, const struct ls_worker *w, struct account *a)
+{
+    const struct ls_graph *g = &r->m->graph;
+    const struct lockstep_counts start = a->counts, end = counters(w);
+
+    a->counts = (struct lockstep_counts){.flops = g->flops_train * a->rows,
+                                         .packed_bytes = g->transposed * sizeof(float) * r->batches,
+                                         .regions = end.regions - start.regions,
+                                         .barriers = end.barriers - start.barriers,
+                                         .allocations = end.allocations - start.allocations,
+                                         .peak_bytes = ls_mem_peak()};
+}
 
 static double seconds(uint64_t from, uint64_t to)
 {
@@ -142,6 +164,7 @@ static void tell_epoch(const struct run *r, struct ls_worker *w, const struct ac
     e.effective_gflops = effective_gflops(r, a, e.seconds);
     e.peak_share = e.gflops / r->peak;
     e.barrier_ns = r->barrier_ns;
+    e.counts = a->counts;
     if (!r->events->epoch)
         return;
     lk_fpenv_leave(w->host_fpenv);
@@ -285,10 +308,12 @@ static void run_epochs(struct run *r, const struct crew *c)
         if (w->t == 0)
             shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
         ls_barrier_wait(w);
+        a.counts = counters(w);
         a.start = ls_now();
         if (!run_steps(r, c, &a))
             return;
         end = ls_now();
+        count_steps(r, w, &a);
         if (r->test) {
             ls_pass_run(e, w, &r->eval, NULL, NULL);
             ls_barrier_wait(w);
