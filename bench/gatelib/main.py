@@ -38,6 +38,7 @@ def parse(arguments):
                    help="error rates on this machine: injected slowdowns and changes that change nothing")
     p.add_argument("--runs", type=int, default=1, metavar="N", help="with --selftest: of each kind (1)")
     p.add_argument("--tally", metavar="FILE", help="with --selftest: append a line for each run")
+    p.add_argument("--record", action="store_true", help="with --selftest same: add its noise to that of --replay")
     a = p.parse_args(arguments)
     modes = [a.counts, a.replay, a.selftest is not None, a.base is not None]
     if sum(modes) != 1 or (a.base is not None and a.head is None):
@@ -85,7 +86,7 @@ def main(arguments=None):
         if a.replay:
             return replay.run()
         if a.selftest is not None:
-            return selftest.run(a.selftest, a.runs, a.budget, a.tally)
+            return selftest.run(a.selftest, a.runs, a.budget, a.tally, a.record)
         return compare(a)
     except Usage as e:
         print(f"gate: {e}", file=sys.stderr)

@@ -25,6 +25,15 @@ def load(path=FILE):
         return json.load(f)
 
 
+def add(comparison):
+    """Add the blocks of a comparison of equal programs to the recording."""
+    recordings = load() if os.path.exists(FILE) else {}
+    for r in comparison.results:
+        recordings.setdefault(r.name, []).extend([round(b[arm], 4) for arm in verdict.ARMS] for b in r.blocks)
+    with open(FILE, "wb") as f, gzip.GzipFile("", "wb", fileobj=f, mtime=0) as packed:
+        packed.write(json.dumps(recordings, separators=(",", ":")).encode("ascii"))
+
+
 def draw(recording, count, shift, rng):
     """`count` blocks of a benchmark as verdict.judge wants them; head is slower by `shift`."""
     blocks = []

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import sys
 
-from . import machine, project, session, stats, verdict
+from . import machine, project, replay, session, stats, verdict
 from .project import Usage
 
 GEMM, ADD, STEP = "canary/gemm_fwd", "canary/add", "canary/step/real_time"
@@ -91,7 +91,7 @@ def rates(results):
     return lines
 
 
-def run(kinds, runs, budget, tally):
+def run(kinds, runs, budget, tally, record):
     """Runs of each kind; exit code 1 when a verdict was wrong."""
     kinds = kinds or DEFAULT
     for kind in kinds:
@@ -105,6 +105,8 @@ def run(kinds, runs, budget, tally):
         line = (f"{datetime.date.today()} {project.here()} {kind:<13} {what:<12} {comparison.seconds:3.0f} s  "
                 f"{_details(comparison)}")
         print(line, file=sys.stderr, flush=True)
+        if record and kind == "same":
+            replay.add(comparison)
         if tally:
             with open(tally, "a", encoding="utf-8") as f:
                 f.write(line + "\n")
