@@ -5,6 +5,7 @@ import datetime
 import multiprocessing
 import os
 import sys
+import time
 
 from . import machine, project, replay, session, stats, verdict
 from .project import Usage
@@ -68,15 +69,20 @@ def build():
 
 def _details(comparison):
     """Each benchmark's short name, verdict and change."""
+    if not comparison:
+        return "too few samples"
     return "; ".join(f"{r.name.split('/')[1]} {r.verdict} {verdict.percent(r.first.estimate)}" for r in comparison.results)
 
 
 def one(kind, canary, slowed, budget):
-    """One comparison of a kind: (outcome, comparison)."""
+    """One comparison of a kind: (outcome, comparison, or None when the machine is too slow for one)."""
     plain = kind.removeprefix(HOG)
     head = canary if plain == "same" else os.path.join(slowed, plain)
     with hog(kind.startswith(HOG)):
-        comparison = session.compare(canary, head, project.SETS["canary"][1], budget)
+        try:
+            comparison = session.compare(canary, head, project.SETS["canary"][1], budget)
+        except session.TooFewSamples:
+            return UNDECIDED, None
     return outcome(kind, comparison), comparison
 
 
@@ -100,12 +106,14 @@ def run(kinds, runs, budget, tally, record):
     canary, slowed = build()
     results = {}
     for kind in kinds * runs:
+        start = time.monotonic()
         what, comparison = one(kind, canary, slowed, budget)
         results.setdefault(kind, []).append(what)
-        line = (f"{datetime.date.today()} {project.here()} {kind:<13} {what:<12} {comparison.seconds:3.0f} s  "
+        line = (f"{datetime.date.today()} {project.here()} {kind:<13} {what:<12} "
+                f"{time.monotonic() - start:3.0f} s  "
                 f"{_details(comparison)}")
         print(line, file=sys.stderr, flush=True)
-        if record and kind == "same":
+        if record and kind == "same" and comparison:
             replay.add(comparison)
         if tally:
             with open(tally, "a", encoding="utf-8") as f:

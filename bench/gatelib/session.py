@@ -12,6 +12,10 @@ import time
 from . import machine, program, verdict
 from .program import CannotMeasure
 
+class TooFewSamples(CannotMeasure):
+    """The budget ended before a decision could fall."""
+
+
 CONFIRM_SHARE = 0.4  # of the budget is kept for the second round
 
 
@@ -126,7 +130,7 @@ def sample_round(sampler, wanted, rule, deadline, title):
         longest = max(longest, time.monotonic() - start)
         last = time.monotonic() + longest > deadline or count >= rule.max_blocks
         if last and count < rule.min_blocks:
-            raise CannotMeasure(f"too few samples: {count} blocks of the {rule.min_blocks} that a decision needs fit "
+            raise TooFewSamples(f"too few samples: {count} blocks of the {rule.min_blocks} that a decision needs fit "
                                 f"into the budget (give more with --budget, or fewer benchmarks with --filter)")
         if last or verdict.ready(count, rule):
             for name in undecided:
