@@ -98,7 +98,7 @@ def rates(results):
 
 
 def run(kinds, runs, budget, tally, record):
-    """Runs of each kind; exit code 1 when a verdict was wrong."""
+    """Runs of each kind; exit code 1: a verdict was wrong, 3: none was, but some were inconclusive."""
     kinds = kinds or DEFAULT
     for kind in kinds:
         if kind.removeprefix(HOG) not in KINDS:
@@ -109,8 +109,7 @@ def run(kinds, runs, budget, tally, record):
         start = time.monotonic()
         what, comparison = one(kind, canary, slowed, budget)
         results.setdefault(kind, []).append(what)
-        line = (f"{datetime.date.today()} {project.here()} {kind:<13} {what:<12} "
-                f"{time.monotonic() - start:3.0f} s  "
+        line = (f"{datetime.date.today()} {project.here()} {kind:<13} {what:<12} {time.monotonic() - start:3.0f} s  "
                 f"{_details(comparison)}")
         print(line, file=sys.stderr, flush=True)
         if record and kind == "same" and comparison:
@@ -119,4 +118,5 @@ def run(kinds, runs, budget, tally, record):
             with open(tally, "a", encoding="utf-8") as f:
                 f.write(line + "\n")
     print("\n".join(rates(results)))
-    return int(any(o in (MISSED, FALSE_ALARM) for found in results.values() for o in found))
+    outcomes = {o for found in results.values() for o in found}
+    return 1 if outcomes & {MISSED, FALSE_ALARM} else 3 if UNDECIDED in outcomes else 0
