@@ -58,9 +58,9 @@ def _row(r):
             f"{percent(j.copy)} | {100 * j.noise:.1f} % | {duration(base_time(r))} | {len(r.blocks)} |")
 
 
-def _footnote(named):
+def _footnote(named, reasons=True):
     c = named.comparison
-    lines = [f"`{r.name}`: {r.reason}" for r in named.sorted() if r.reason]
+    lines = [f"`{r.name}`: {r.reason}" for r in named.sorted() if r.reason and reasons]
     lines += [f"`{name}`: new in head, not compared" for name in c.added]
     if c.disturbances["throttled"]:
         lines.append(f"a CPU quota stopped the machine {c.disturbances['throttled']} times during the run")
@@ -88,37 +88,43 @@ def markdown(named):
 
 
 def _scale(results):
-    """Half the width of all drawings, as a log-ratio: nine of ten points lie inside, at least 4 %."""
-    points = sorted(abs(v) for r in results for b in r.blocks for v in verdict.effects(b))
-    ends = [abs(v) for r in results for v in (judged(r).estimate, min(judged(r).high, 0.5))]
-    return min(max(points[int(0.9 * (len(points) - 1))], *ends, 0.04) * 1.15, 1.0)
+    """Half the width of all drawings, as a log-ratio: what lies beyond is drawn at the edge. Decided benchmarks set it: nine of
+    ten of their points lie inside, at least 4 %."""
+    decided = [r for r in results if r.verdict != INCONCLUSIVE] or results
+    points = sorted(abs(v) for r in decided for b in r.blocks for v in verdict.effects(b))
+    estimates = [abs(judged(r).estimate) for r in decided]
+    return min(max(points[int(0.9 * (len(points) - 1))], *estimates, 0.04) * 1.2, 0.5)
+
+
+WIDTH, LEFT, BOTTOM = 520, 40, 58  # of a drawing: all, labels, lower edge of the field
 
 
 def _svg(result, scale):
     """Two rows of dots, one for each block: head against base, and base's copy against base; the interval above."""
-    width, height, middle = 520, 74, 260
-    unit = (width / 2 - 12) / scale
+    middle = (LEFT + WIDTH) / 2
+    unit = (WIDTH - LEFT - 16) / 2 / scale
     colour = COLOUR[result.verdict]
     j = judged(result)
 
     def x(v):
         return f"{middle + unit * max(-scale, min(scale, v)):.1f}"
 
-    parts = [f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+    parts = [f'<svg viewBox="0 0 {WIDTH} 74" width="{WIDTH}" height="74" role="img" '
              f'aria-label="{html.escape(result.name)}: {percent(j.estimate)}">',
-             f'<rect x="{x(-0.02)}" y="0" width="{unit * 0.04:.1f}" height="58" fill="#eceff1"/>',
-             f'<line x1="{middle}" y1="0" x2="{middle}" y2="58" stroke="#90a4ae"/>']
+             f'<rect x="{x(-0.02)}" y="0" width="{unit * 0.04:.1f}" height="{BOTTOM}" fill="#eceff1"/>',
+             f'<line x1="{middle}" y1="0" x2="{middle}" y2="{BOTTOM}" stroke="#90a4ae"/>']
     for row, (label, index, paint) in enumerate((("head", 0, colour), ("copy", 1, "#90a4ae"))):
         y = 22 + 22 * row
         parts.append(f'<text x="2" y="{y + 4}" class="s">{label}</text>')
         for n, block in enumerate(result.blocks):
-            parts.append(f'<circle cx="{x(verdict.effects(block)[index])}" cy="{y + (n * 7) % 11 - 5}" r="2.6" '
-                         f'fill="{paint}" fill-opacity="0.6"/>')
+            v = verdict.effects(block)[index]
+            look = f'fill="{paint}" fill-opacity="0.6"' if abs(v) <= scale else f'fill="none" stroke="{paint}"'
+            parts.append(f'<circle cx="{x(v)}" cy="{y + (n * 7) % 11 - 5}" r="2.6" {look}/>')
     parts.append(f'<line x1="{x(j.low)}" y1="8" x2="{x(j.high)}" y2="8" stroke="{colour}" stroke-width="2"/>'
                  f'<circle cx="{x(j.estimate)}" cy="8" r="4" fill="{colour}"/>')
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if scale / s < 5.5)
-    for k in range(-int(scale / step), int(scale / step) + 1):
-        parts.append(f'<text x="{x(k * step)}" y="71" class="s" text-anchor="middle">{100 * k * step:+.0f} %</text>')
+    step = next(s for s in (1, 2, 5, 10, 20) if 100 * scale / s < 5)
+    parts += [f'<text x="{x(math.log1p(k / 100))}" y="71" class="s" text-anchor="middle">{k:+d} %</text>'
+              for k in range(-step * 5, step * 5 + 1, step) if abs(math.log1p(k / 100)) < 0.95 * scale]
     return "".join(parts) + "</svg>"
 
 
@@ -141,14 +147,14 @@ def page(named):
                     f'<small>{html.escape(r.reason)}</small></td><td class="n"><b>{percent(j.estimate)}</b><br>'
                     f'<small>{percent(j.low)} .. {percent(j.high)}<br>{duration(base_time(r))}, {len(r.blocks)} blocks'
                     f'</small></td><td>{_svg(r, scale)}</td></tr>')
-    notes = "".join(f"<li>{html.escape(line.replace('`', ''))}</li>" for line in _footnote(named))
+    notes = "".join(f"<li>{html.escape(line.replace('`', ''))}</li>" for line in _footnote(named, reasons=False))
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(headline(named))}</title>'
             f'<style>{STYLE}</style><h1 style="color:{colour}">{html.escape(headline(named))}</h1>'
             f'<p>{html.escape(named.base)} → {html.escape(named.head)}, {c.seconds:.0f} s on {c.machine["cpus"]} CPUs, '
             f'{html.escape(c.machine["cpu"])}, {html.escape(c.machine["system"])}</p>'
             '<p>A dot is a block: time of head against base above, of a copy of base against base below (the same program: '
             'its spread is the noise). The bar is the interval in which the change lies; grey is ±2 %, below which nothing '
-            'is an alarm. Right is slower.</p>'
+            'is an alarm; hollow dots lie beyond the edge. Right is slower.</p>'
             f'<table>{"".join(rows)}</table><ul>{notes}</ul></html>\n')
 
 
