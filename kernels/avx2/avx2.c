@@ -17,7 +17,6 @@
 #define LK_MR_SKIP         6
 #define LK_MR_DW_SKIP      5
 #define LK_NV_SKIP         2
-#define LK_KB_SKIP         256
 #define LK_SKIP_ROW(X, mr) X(mr, 1) X(mr, 2)
 #define LK_SKIP_TILES(X)                                                                                               \
     LK_SKIP_ROW(X, 1) LK_SKIP_ROW(X, 2) LK_SKIP_ROW(X, 3) LK_SKIP_ROW(X, 4) LK_SKIP_ROW(X, 5) LK_SKIP_ROW(X, 6)

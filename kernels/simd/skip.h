@@ -6,14 +6,14 @@
  *   LK_MR_SKIP, LK_MR_DW_SKIP  rows of a tile of gemm_fwd_skip and gemm_dw_skip
  *   LK_NV_SKIP  vectors of a tile (at most NV_MOST)
  *   LK_SKIP_TILES(X)  X(mr, nv) for all these
- *   LK_KB_SKIP  depth of a part of gemm_fwd_skip, so that its rows of the weights stay in L2
  */
 #ifndef LK_SIMD_SKIP_H
 #define LK_SIMD_SKIP_H
 
 #include "simd/gemm.h"
 
-enum { LIST_PART = 512, LIST_ROOM = LIST_PART + P };
+/* Terms of a part: at most a list; in gemm_fwd_skip no more than half a megabyte of weights, which stay in L2. */
+enum { LIST_PART = 1024, LIST_ROOM = LIST_PART + P, PART_WEIGHTS = 1 << 17, SAMPLES_PART = 512 };
 
 static void nonzero(size_t M, size_t N, const float *X, size_t ldx, uint16_t *Z, size_t ldz)
 {
@@ -131,7 +131,8 @@ LK_INLINE void skip_rows(const struct product *g, const float *a, size_t mr, siz
 static size_t gemm_fwd_skip(size_t M, size_t N, size_t K, const float *A, size_t lda, const uint16_t *Z, size_t ldz,
                             const float *W, const float *bias, float *Y, size_t ldy, enum lk_act act)
 {
-    const size_t part = block_of(K, LK_KB_SKIP), tiles = (M + LK_MR_SKIP - 1) / LK_MR_SKIP;
+    const size_t fit = PART_WEIGHTS / (lk_panels(N) * P + 1), most = fit < P ? P : fit < LIST_PART ? fit : LIST_PART;
+    const size_t part = block_of(K, most / P * P), tiles = (M + LK_MR_SKIP - 1) / LK_MR_SKIP;
     uint32_t list[LIST_ROOM];
     struct product g = {.M = M,
                         .N = N,
@@ -194,7 +195,7 @@ static size_t gemm_dw_skip(size_t M, size_t N, size_t K, const float *X, size_t 
         bias_gradient(&g, db, first);
     set_rows(&g);
     do {
-        g.K = left < LIST_PART ? left : LIST_PART;
+        g.K = left < SAMPLES_PART ? left : SAMPLES_PART;
         left -= g.K;
         for (size_t m = 0; m < M; m += P) {
             const size_t rows = M - m < P ? M - m : P, tiles = (rows + LK_MR_DW_SKIP - 1) / LK_MR_DW_SKIP;
