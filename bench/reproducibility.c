@@ -44,7 +44,8 @@ static struct bench_steps *open_variant(const struct variant *v, size_t batch, u
                                         const struct lockstep_data *data)
 {
     const enum lk_isa isa = lk_isa_preferred(lk_cpu_features());
-    const struct lockstep_options options = {.threads = threads, .isa = lk_isa_name(isa), .reduce = v->reduce};
+    const struct lockstep_options options = {
+        .threads = threads, .isa = lk_isa_name(isa), .reduce = v->reduce, .zero_skip = "off"};
     struct lockstep_recipe recipe;
     struct lockstep_error err;
     struct bench_steps *s;

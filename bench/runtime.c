@@ -131,6 +131,7 @@ struct bench_steps *bench_steps_open(const char *model, const struct lockstep_re
         bench_steps_close(s);
         return NULL;
     }
+    ls_model_choose_skip(s->m, data);
     s->index = ls_alloc(data->rows, sizeof *s->index, err);
     s->loss = ls_alloc(batch, sizeof *s->loss, err);
     s->hit = ls_alloc(batch, sizeof *s->hit, err);

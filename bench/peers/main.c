@@ -4,7 +4,8 @@
  *
  *   gemm THREADS ROUNDS      the matrix products of mlp, of all libraries in turn: a table of their time / ours
  *   train WHO MODEL BATCH THREADS DATA   for each line on stdin one epoch of whole batches; prints "SECONDS LOSS".
- *                            WHO lockstep, openblas, blis or onednn (loop.c); MODEL two-layer or mlp; sgd with momentum
+ *                            WHO lockstep, lockstep-skip (zeros of the pixels left
+ *                            out), openblas, blis or onednn (loop.c); MODEL two-layer or mlp; sgd with momentum
  *   versions
  *
  * Ours takes operands in panels, as in a step; theirs row-major, as they are specified, and packs them inside.
@@ -201,9 +202,10 @@ static uint32_t *scattered(size_t rows)
     return index;
 }
 
-static void train_ours(const char *model, size_t batch, int threads, const struct lockstep_data *data)
+static void train_ours(const char *zero_skip, const char *model, size_t batch, int threads,
+                       const struct lockstep_data *data)
 {
-    const struct lockstep_options options = {.threads = (unsigned)threads};
+    const struct lockstep_options options = {.threads = (unsigned)threads, .zero_skip = zero_skip};
     struct lockstep_recipe recipe;
     struct lockstep_error err;
     struct bench_steps *s;
@@ -263,7 +265,9 @@ static void train(char **argv)
     if (lockstep_data_open(argv[4], LOCKSTEP_TRAIN, NULL, &data, &err))
         fail(err.text);
     if (!strcmp(argv[0], "lockstep"))
-        train_ours(argv[1], batch, threads, data);
+        train_ours("off", argv[1], batch, threads, data);
+    if (!strcmp(argv[0], "lockstep-skip"))
+        train_ours("on", argv[1], batch, threads, data);
     for (int p = 0; p < PEERS; p++)
         if (!strcmp(argv[0], peer_names[p]))
             train_loop((enum peer)p, argv[1], batch, threads, data);
