@@ -360,6 +360,48 @@ struct lockstep_machine {
 LOCKSTEP_API enum lockstep_status lockstep_machine_info(const struct lockstep_options *options,
                                                         struct lockstep_machine *out, struct lockstep_error *err);
 
+/* ---- where the time of a step goes ---- */
+
+/* One kind of work of one node in a training step, or all that is not of a node: "waiting" at barriers, and "other". */
+struct lockstep_work {
+    const char *node, *text; /* as in lockstep_node; of the last two "" */
+    const char *phase;       /* "forward", "branches" (gradients of a value used several times are added), "backward",
+                              * "grad" (of the node's parameters), "add" (of shards), "update"; "waiting", "other" */
+    char kernel[64];     /* the slots it calls, and the activation in the epilogue: "gemm_fwd + relu"; "": plain C */
+    const char *isa;     /* that serves them, of several the lowest; "" without a kernel */
+    char how[48];        /* how the threads share it */
+    double flops;        /* of the matrix products of a step, ... */
+    double flops_done;   /* ... without the terms left out (zero-skip) */
+    double bytes;        /* that a step moves at least, each operand once a call */
+    const char *roof;    /* what bounds it: "FMA", "L1", "L2", "L3", "DRAM", "barrier"; "": nothing known */
+    double roof_seconds; /* a step takes at least: FLOPs done by the FMA peak, bytes by the bandwidth of the level
+                              * that holds them, the larger of both */
+    double seconds;      /* a step took, mean of the workers, median of the steps */
+};
+
+struct lockstep_explained {
+    struct lockstep_start start;
+    struct lockstep_bandwidth memory[LOCKSTEP_LEVELS]; /* of all threads at once */
+    size_t batch, block;                               /* rows of a step, between two barriers */
+    size_t steps;                                      /* timed in each of the two ways: */
+    double step_seconds;                               /* a step with the clocks of every work, */
+    double plain_seconds;                              /* and without, as in training; both medians */
+    double flops, flops_done;                          /* of a step */
+    size_t works;
+    struct lockstep_work *work; /* in the order of a step; waiting and other last. Their seconds add up to step_seconds,
+                                 * but for what medians differ */
+};
+
+/*
+ * Train for about so many seconds on batches of data and time every work of a step; parameters and optimiser state are
+ * afterwards what they were. Strings live as long as the model. Takes four times the L3 of memory. E_USAGE, E_NONFINITE,
+ * E_MEMORY.
+ */
+LOCKSTEP_API enum lockstep_status lockstep_explain(struct lockstep_model *model, const struct lockstep_data *data,
+                                                   double seconds, struct lockstep_explained **out,
+                                                   struct lockstep_error *err);
+LOCKSTEP_API void lockstep_explained_free(struct lockstep_explained *explained);
+
 #ifdef __cplusplus
 }
 #endif

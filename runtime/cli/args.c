@@ -19,16 +19,16 @@ struct option {
     const char *help;
 };
 
-enum { DATA = CLI_TRAIN | CLI_EVAL | CLI_PREDICT, ALL = DATA | CLI_INFO | CLI_GRADCHECK };
+enum { STEPS = CLI_TRAIN | CLI_EXPLAIN, DATA = STEPS | CLI_EVAL | CLI_PREDICT, ALL = DATA | CLI_INFO | CLI_GRADCHECK };
 #define AT(member) offsetof(struct cli, member)
 
 static const struct option table[] = {
-    {"model", "NAME|TEXT|FILE", TEXT, CLI_TRAIN | CLI_GRADCHECK, AT(model), 0, 0,
+    {"model", "NAME|TEXT|FILE", TEXT, STEPS | CLI_GRADCHECK, AT(model), 0, 0,
      "two-layer, mlp, conv1d, residual, a model text, or a file with one"},
     {"data", "DIR|digits", TEXT, DATA, AT(data), 0, 0, "folder with the IDX files of MNIST, or the built-in digits"},
-    {"batch", "N", SIZE, CLI_TRAIN, AT(recipe.batch), 1, 1 << 24, "rows per step"},
+    {"batch", "N", SIZE, STEPS, AT(recipe.batch), 1, 1 << 24, "rows per step"},
     {"epochs", "N", SIZE, CLI_TRAIN, AT(recipe.epochs), 1, 1e6, "passes over the data"},
-    {"optimizer", "sgd|adam|adamw", WORD, CLI_TRAIN, AT(recipe.optimizer), 0, 0, "update rule"},
+    {"optimizer", "sgd|adam|adamw", WORD, STEPS, AT(recipe.optimizer), 0, 0, "update rule"},
     {"lr", "X", POSITIVE, CLI_TRAIN, AT(recipe.lr), 0, 1e6, "learning rate"},
     {"momentum", "X", REAL, CLI_TRAIN, AT(recipe.momentum), 0, 1, "of sgd"},
     {"nesterov", "", FLAG, CLI_TRAIN, AT(recipe.nesterov), 0, 0, "Nesterov momentum, of sgd"},
@@ -38,16 +38,16 @@ static const struct option table[] = {
     {"warmup", "N", SIZE, CLI_TRAIN, AT(recipe.warmup), 0, 1e9, "steps of linear warm-up"},
     {"init", "he|xavier|normal(STD)", TEXT, CLI_TRAIN, AT(recipe.init), 0, 0, "first weights"},
     {"seed", "N", UNSIGNED, CLI_TRAIN | CLI_GRADCHECK, AT(recipe.seed), 0, UINT32_MAX, "of weights, order and masks"},
-    {"shards", "N", POWER_OF_TWO, CLI_TRAIN, AT(recipe.shards), 1, 4096, "parts of a batch (by batch size)"},
+    {"shards", "N", POWER_OF_TWO, STEPS, AT(recipe.shards), 1, 4096, "parts of a batch (by batch size)"},
     {"threads", "N", UNSIGNED, ALL, AT(options.threads), 1, 1024, "worker threads (as many as the machine allows)"},
     {"isa", "NAME", TEXT, ALL | CLI_GRAPH, AT(options.isa), 0, 0, "instruction set: ref, avx2, ... (the best)"},
     {"zero-skip", "auto|on|off", WORD, DATA, AT(options.zero_skip), 0, 0,
      "leave out multiplications by pixels of 0 (auto: where the data has many)"},
-    {"reduce", "auto|owners|replicas", WORD, CLI_TRAIN, AT(options.reduce), 0, 0, "how threads add gradients"},
+    {"reduce", "auto|owners|replicas", WORD, STEPS, AT(options.reduce), 0, 0, "how threads add gradients"},
     {"verify", "N", SIZE, CLI_TRAIN, AT(options.verify), 1, 1e9,
      "compute every N-th step twice, compare the bits (never)"},
     {"save", "FILE", TEXT, CLI_TRAIN, AT(save), 0, 0, "write the weights as safetensors"},
-    {"json", "", FLAG, CLI_GRAPH, AT(json), 0, 0, "print the nodes as JSON"},
+    {"json", "", FLAG, CLI_GRAPH | CLI_EXPLAIN, AT(json), 0, 0, "print JSON"},
     {"dot", "", FLAG, CLI_GRAPH, AT(dot), 0, 0, "print the drawing as Graphviz text"},
     {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0, "write one JSON object at the start and per epoch"},
 };

@@ -6,7 +6,17 @@
 
 #include "core/status.h"
 
-enum cli_command { CLI_TRAIN = 1, CLI_EVAL = 2, CLI_PREDICT = 4, CLI_INFO = 8, CLI_GRAPH = 16, CLI_GRADCHECK = 32 };
+#include <stdio.h>
+
+enum cli_command {
+    CLI_TRAIN = 1,
+    CLI_EVAL = 2,
+    CLI_PREDICT = 4,
+    CLI_INFO = 8,
+    CLI_GRAPH = 16,
+    CLI_GRADCHECK = 32,
+    CLI_EXPLAIN = 64
+};
 
 /* Every value that can be given; the strings are borrowed from argv. */
 struct cli {
@@ -37,5 +47,9 @@ enum lockstep_status cmd_predict(const struct cli *cli, struct lockstep_error *e
 enum lockstep_status cmd_graph(const struct cli *cli, struct lockstep_error *err);
 enum lockstep_status cmd_info(const struct cli *cli, struct lockstep_error *err);
 enum lockstep_status cmd_gradcheck(const struct cli *cli, struct lockstep_error *err);
+enum lockstep_status cmd_explain(const struct cli *cli, struct lockstep_error *err);
+
+/* cmd_train.c: how the gradients are added and why, without the end of the line. */
+void cli_print_start(FILE *f, const struct lockstep_start *s);
 
 #endif

@@ -115,19 +115,23 @@ static void put_start(const struct run *run, const struct lockstep_start *s)
     fflush(f);
 }
 
-/* How the gradients are added and why; what is computed twice. */
+void cli_print_start(FILE *f, const struct lockstep_start *s)
+{
+    fprintf(f, "reduce %s: %s", s->reduce, s->reduce_why);
+    if (s->owners_seconds > 0)
+        fprintf(f, " %.3f ms a step by owners, %.3f by replicas", 1e3 * s->owners_seconds, 1e3 * s->replicas_seconds);
+    if (s->barrier_ns > 0)
+        fprintf(f, "; barrier %.0f ns (%s)", s->barrier_ns, s->barrier);
+    if (s->zero_skip)
+        fputs("; multiplications by 0 left out", f);
+}
+
+/* How it runs; what is computed twice. */
 static void tell_start(void *user, const struct lockstep_start *s)
 {
     const struct run *run = user;
 
-    fprintf(stderr, "reduce %s: %s", s->reduce, s->reduce_why);
-    if (s->owners_seconds > 0)
-        fprintf(stderr, " %.3f ms a step by owners, %.3f by replicas", 1e3 * s->owners_seconds,
-                1e3 * s->replicas_seconds);
-    if (s->barrier_ns > 0)
-        fprintf(stderr, "; barrier %.0f ns (%s)", s->barrier_ns, s->barrier);
-    if (s->zero_skip)
-        fputs("; multiplications by 0 left out", stderr);
+    cli_print_start(stderr, s);
     if (s->verify)
         fprintf(stderr, "; verify: 1 step of %zu again by %s on %u thread%s", s->verify, s->verify_reduce,
                 s->verify_threads, s->verify_threads == 1 ? "" : "s");

@@ -22,6 +22,8 @@ static const struct command {
      cmd_gradcheck},
     {"graph", "TEXT|NAME|FILE [NAME=VALUE ...] [options]",
      "values and gradients of a computational graph, or shapes and sizes of a network", CLI_GRAPH, cmd_graph},
+    {"explain", "[options]", "where the time of a training step goes: each op and phase beside what the machine allows",
+     CLI_EXPLAIN, cmd_explain},
     {"info", "[options]", "this machine: CPU, threads, caches; FMA peak, clock and bandwidths as measured", CLI_INFO,
      cmd_info},
 };
@@ -68,8 +70,9 @@ static enum lockstep_status run(int argc, char **argv, struct lockstep_error *er
     near = ls_nearest(name, names, COMMANDS);
     if (near)
         return ls_fail(err, LOCKSTEP_E_USAGE, "%.64s: unknown command (did you mean %s?)", name, near);
-    return ls_fail(err, LOCKSTEP_E_USAGE,
-                   "\"%.64s\": expected a command: train, eval, predict, gradcheck, graph or info (see --help)", name);
+    return ls_fail(
+        err, LOCKSTEP_E_USAGE,
+        "\"%.64s\": expected a command: train, eval, predict, gradcheck, graph, explain or info (see --help)", name);
 }
 
 /* Files must not get the numbers of standard streams: a closed one becomes /dev/null for reading, so writing to it

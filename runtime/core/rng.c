@@ -41,3 +41,21 @@ void ls_normal(const uint32_t word[4], double out[2])
     out[0] = radius * ls_cos(angle);
     out[1] = radius * ls_sin(angle);
 }
+
+void ls_shuffle(uint32_t *index, size_t n, uint32_t seed, uint32_t epoch)
+{
+    uint32_t word[4] = {0};
+
+    for (size_t i = 0; i < n; i++)
+        index[i] = (uint32_t)i;
+    for (size_t i = n; i-- > 1;) {
+        size_t j;
+
+        if (i % 4 == 3 || i == n - 1)
+            ls_philox(seed, LS_STREAM_SHUFFLE, (uint32_t[4]){epoch, (uint32_t)(i / 4), 0, 0}, word);
+        j = (size_t)((uint64_t)word[i % 4] * (i + 1) >> 32);
+        uint32_t t = index[i];
+        index[i] = index[j];
+        index[j] = t;
+    }
+}

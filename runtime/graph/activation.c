@@ -15,6 +15,15 @@ static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
     return LOCKSTEP_OK;
 }
 
+static enum lockstep_status gelu_shape(struct ls_node *n, struct lockstep_error *err)
+{
+    static const char *const by_tanh[LS_CALLS] = {"gelu_tanh_fwd", "gelu_tanh_bwd"};
+
+    if (n->attr[APPROXIMATE].word == BY_TANH)
+        n->kernels = by_tanh;
+    return shape(n, err);
+}
+
 static void map(const struct ls_node *n, const struct ls_context *c, void (*f)(size_t, const float *, float *))
 {
     const struct ls_runs r = ls_runs_of(n, c);
@@ -174,6 +183,7 @@ const struct ls_op ls_op_relu = {
     .formula = "y = max(0, x)",
     .gradient = "dx = g where x > 0, else 0",
     .shapes = "same",
+    .kernels = {"relu_fwd", "relu_bwd"},
     .inputs = 1,
     .act = LK_ACT_RELU,
     .shape = shape,
@@ -188,6 +198,7 @@ const struct ls_op ls_op_sigmoid = {
     .formula = "y = 1 / (1 + exp(-x))",
     .gradient = "dx = g y (1 - y)",
     .shapes = "same",
+    .kernels = {"sigmoid_fwd", "sigmoid_bwd"},
     .inputs = 1,
     .act = LK_ACT_SIGMOID,
     .link = LS_LINK_NONE,
@@ -202,6 +213,7 @@ const struct ls_op ls_op_tanh = {
     .formula = "y = tanh(x)",
     .gradient = "dx = g (1 - y^2)",
     .shapes = "same",
+    .kernels = {"tanh_fwd", "tanh_bwd"},
     .inputs = 1,
     .act = LK_ACT_TANH,
     .shape = shape,
@@ -215,6 +227,7 @@ const struct ls_op ls_op_leaky_relu = {
     .formula = "y = x where x > 0, else negative_slope x",
     .gradient = "dx = g where x > 0, else negative_slope g",
     .shapes = "same",
+    .kernels = {"leaky_relu_fwd", "leaky_relu_bwd"},
     .inputs = 1,
     .attr = {{.name = "negative_slope", .kind = LS_ATTR_REAL, .value = 0.01}},
     .shape = shape,
@@ -230,9 +243,10 @@ const struct ls_op ls_op_gelu = {
         "y = x F(x), F(x) = (1 + erf(x / sqrt(2))) / 2; tanh: F(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2",
     .gradient = "dx = g (F(x) + x F'(x))",
     .shapes = "same",
+    .kernels = {"gelu_fwd", "gelu_bwd"},
     .inputs = 1,
     .attr = {{.name = "approximate", .kind = LS_ATTR_WORD, .value = BY_ERF, .words = "none|tanh"}},
-    .shape = shape,
+    .shape = gelu_shape,
     .forward = gelu_forward,
     .backward = gelu_backward,
     .define = gelu_define,
@@ -243,6 +257,7 @@ const struct ls_op ls_op_silu = {
     .formula = "y = x s, s = 1 / (1 + exp(-x))",
     .gradient = "dx = g s (1 + x (1 - s))",
     .shapes = "same",
+    .kernels = {"silu_fwd", "silu_bwd"},
     .inputs = 1,
     .shape = shape,
     .forward = silu_forward,

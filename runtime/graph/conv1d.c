@@ -138,6 +138,7 @@ const struct ls_op ls_op_conv1d = {
     .gradient = "dx[c, l] = sum_ok g[o, t] W[o, c, k] where t stride + k dilation - padding = l, "
                 "dW[o, c, k] = sum_t g[o, t] x[c, t stride + k dilation - padding], db = sum g",
     .shapes = "(C, L) -> (O, T), T = (L + padding - dilation (k - 1) - 1) / stride + 1, padding on both sides",
+    .kernels = {"conv_fwd", "conv_dx", "conv_dw"},
     .inputs = 1,
     .attr = {{.name = "out_channels", .kind = LS_ATTR_SIZE, .required = true},
              {.name = "kernel_size", .kind = LS_ATTR_SIZE, .required = true},

@@ -154,6 +154,7 @@ const struct ls_op ls_op_conv_transpose1d = {
     .gradient = "dx[i, t] = sum_ok g[o, t stride + k dilation - padding] W[i, o, k], "
                 "dW[i, o, k] = sum_t x[i, t] g[o, t stride + k dilation - padding], db = sum g",
     .shapes = "(I, L) -> (O, T), T = (L - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1",
+    .kernels = {"conv_dx", "conv_fwd", "conv_dw"},
     .inputs = 1,
     .attr = {{.name = "out_channels", .kind = LS_ATTR_SIZE, .required = true},
              {.name = "kernel_size", .kind = LS_ATTR_SIZE, .required = true},

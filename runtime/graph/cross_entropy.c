@@ -52,6 +52,7 @@ const struct ls_op ls_op_cross_entropy = {
     .formula = "loss = mean(-ln softmax(x)_label)",
     .gradient = "dx = (softmax(x) - onehot(label)) / n",
     .shapes = "(N), label -> ()",
+    .kernels = {"softmax_xent"},
     .inputs = 1,
     .labels = true,
     .loss = true,

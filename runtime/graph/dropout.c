@@ -77,6 +77,7 @@ const struct ls_op ls_op_dropout = {
     .formula = "training: y_i = x_i / (1 - p) with probability 1 - p, else 0; else y = x",
     .gradient = "dx_i = g_i / (1 - p) where x_i passed, else 0",
     .shapes = "same",
+    .kernels = {"dropout", "dropout"},
     .inputs = 1,
     .attr = {{.name = "p", .kind = LS_ATTR_REAL, .value = 0.5}},
     .shape = shape,

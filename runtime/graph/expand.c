@@ -36,6 +36,7 @@ const struct ls_op ls_op_expand = {
     .formula = "y_i = x",
     .gradient = "dx = sum_i g_i",
     .shapes = "(1) -> (C) or (C, L)",
+    .kernels = {"expand", "sum"},
     .inputs = 1,
     .attr = {{.name = "channels", .kind = LS_ATTR_SIZE, .required = true}, {.name = "length", .kind = LS_ATTR_SIZE}},
     .shape = shape,

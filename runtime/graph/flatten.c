@@ -38,6 +38,7 @@ const struct ls_op ls_op_flatten = {
     .formula = "y = x",
     .gradient = "dx = g",
     .shapes = "(C, L) -> (C L)",
+    .kernels = {"flatten_fwd", "flatten_bwd"},
     .inputs = 1,
     .flattens = true,
     .shape = shape,

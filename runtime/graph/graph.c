@@ -120,7 +120,7 @@ static struct ls_node *append(struct builder *b, const struct ls_op *op, unsigne
 {
     struct ls_node *n = &b->g->node[b->g->n++];
 
-    *n = (struct ls_node){.op = op, .graph = b->g, .line = line, .column = column};
+    *n = (struct ls_node){.op = op, .graph = b->g, .kernels = op->kernels, .line = line, .column = column};
     for (size_t i = 0; i < LS_ATTRS; i++)
         n->attr[i] = (struct ls_value){op->attr[i].kind == LS_ATTR_WORD ? (int)op->attr[i].value : -1,
                                        (size_t)op->attr[i].value, op->attr[i].value};

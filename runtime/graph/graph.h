@@ -126,12 +126,15 @@ struct ls_reference {
  *   define    forward in plain double: the oracle of the gradient check, not the code of the kernels
  *   corner    how far the inputs are from the nearest place where the op has no derivative; NULL: it has one everywhere
  */
+enum { LS_CALL_FORWARD, LS_CALL_BACKWARD, LS_CALL_GRAD, LS_CALLS };
+
 struct ls_op {
     const char *name;
-    const char *example;  /* a model text for tests and help */
-    const char *formula;  /* forward, in terms of x, y (inputs), W, b */
-    const char *gradient; /* in terms of g, the gradient of the result */
-    const char *shapes;   /* "(C, L) -> (O, T), T = ..." */
+    const char *example;           /* a model text for tests and help */
+    const char *formula;           /* forward, in terms of x, y (inputs), W, b */
+    const char *gradient;          /* in terms of g, the gradient of the result */
+    const char *shapes;            /* "(C, L) -> (O, T), T = ..." */
+    const char *kernels[LS_CALLS]; /* slots that forward, backward and grad call, a space between two; NULL: none */
     size_t inputs;
     struct ls_attr attr[LS_ATTRS];
     enum lk_act act;   /* the activation this op is, for fusion */
@@ -164,14 +167,15 @@ struct ls_node {
     struct ls_node *input[LS_INPUTS];
     struct ls_value attr[LS_ATTRS];
     struct ls_shape shape;
-    bool trained;     /* depends on parameters */
-    size_t features;  /* product of the shape */
-    size_t flops;     /* of forward for one row: 2 for a fused multiply-add of a matrix product */
-    size_t halo_x;    /* rows of zeros wanted around the samples of input 0's value */
-    size_t halo_d;    /* ... of this node's gradient, by backward and grad */
-    size_t halo_grad; /* ... by grad alone: where input 0 wants no gradient */
-    size_t work;      /* floats of memory of its own for each row, from forward to backward */
-    size_t own;       /* a number of the op's own, by shape */
+    bool trained;               /* depends on parameters */
+    size_t features;            /* product of the shape */
+    size_t flops;               /* of forward for one row: 2 for a fused multiply-add of a matrix product */
+    size_t halo_x;              /* rows of zeros wanted around the samples of input 0's value */
+    size_t halo_d;              /* ... of this node's gradient, by backward and grad */
+    size_t halo_grad;           /* ... by grad alone: where input 0 wants no gradient */
+    size_t work;                /* floats of memory of its own for each row, from forward to backward */
+    size_t own;                 /* a number of the op's own, by shape */
+    const char *const *kernels; /* those of the op, unless shape says others */
     struct ls_param param[LS_PARAMS];
 
     /* Set by ls_plan. */

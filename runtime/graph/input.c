@@ -48,6 +48,7 @@ const struct ls_op ls_op_input = {
     .example = "input(4)",
     .formula = "y = rows of the batch",
     .shapes = "-> (C) or (C, L)",
+    .kernels = {"gather_u8"},
     .attr = {{.name = "channels", .kind = LS_ATTR_SIZE, .required = true}, {.name = "length", .kind = LS_ATTR_SIZE}},
     .shape = shape,
     .forward = forward,

@@ -84,6 +84,7 @@ const struct ls_op ls_op_linear = {
     .formula = "y = x W + b",
     .gradient = "dx = g W^T, dW = x^T g, db = sum g",
     .shapes = "(I) -> (O)",
+    .kernels = {"gemm_fwd", "gemm_dx", "gemm_dw"},
     .inputs = 1,
     .attr = {{.name = "out_features", .kind = LS_ATTR_SIZE, .required = true},
              {.name = "bias", .kind = LS_ATTR_BOOL, .value = 1}},

@@ -145,6 +145,7 @@ const struct ls_op ls_op_matmul = {
     .formula = "Y = A B",
     .gradient = "dA = G B^T, dB = A^T G",
     .shapes = "(n, k), (k, m) -> (n, m); (n, k), (k) -> (n); (k), (k, m) -> (m); (k), (k) -> (1)",
+    .kernels = {"transpose gemm_fwd", "transpose gemm_dx gemm_dw"},
     .inputs = 2,
     .shape = shape,
     .forward = forward,

@@ -59,6 +59,7 @@ const struct ls_op ls_op_parameter = {
     .formula = "y = W",
     .gradient = "dW = sum g over the batch",
     .shapes = "-> (C) or (C, L)",
+    .kernels = {NULL, NULL, "conv_dw"},
     .attr = {{.name = "channels", .kind = LS_ATTR_SIZE, .required = true}, {.name = "length", .kind = LS_ATTR_SIZE}},
     .shape = shape,
     .forward = forward,

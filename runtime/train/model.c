@@ -107,6 +107,22 @@ void ls_model_choose_skip(struct lockstep_model *m, const struct lockstep_data *
                      (m->zero_skip == LS_ZERO_ON || (m->zero_skip == LS_ZERO_AUTO && ls_data_sparse(data)));
 }
 
+struct lockstep_start ls_model_start(const struct lockstep_model *m, unsigned T, double barrier_ns, double peak_gflops)
+{
+    const struct ls_choice *c = &m->choice;
+    const double barrier = c->barrier_ns > 0.0 ? c->barrier_ns : barrier_ns;
+
+    return (struct lockstep_start){.reduce = ls_reduce_name(c->reduce),
+                                   .reduce_why = c->why,
+                                   .owners_seconds = c->owners_ns * 1e-9,
+                                   .replicas_seconds = c->replicas_ns * 1e-9,
+                                   .barrier_ns = barrier,
+                                   .barrier = ls_barrier_kind(barrier, T),
+                                   .peak_gflops = peak_gflops,
+                                   .zero_skip = m->engine.skip,
+                                   .verify = m->verify};
+}
+
 /* Rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
 static size_t block_rows(const struct lockstep_recipe *r, size_t shards, bool keep_values)
 {

@@ -30,6 +30,9 @@ struct lockstep_model {
 /* Make room for a batch of rows. E_MEMORY. */
 enum lockstep_status ls_model_resize(struct lockstep_model *m, size_t rows, struct lockstep_error *err);
 
+/* How a training on a team of T goes. barrier_ns: measured now; told where the choice was made without one. */
+struct lockstep_start ls_model_start(const struct lockstep_model *m, unsigned T, double barrier_ns, double peak_gflops);
+
 /* Before rows of a data set are run: are terms with an input of 0 left out? */
 void ls_model_choose_skip(struct lockstep_model *m, const struct lockstep_data *data);
 

@@ -48,9 +48,9 @@ static void adam_apply(const struct lk_kernels *k, const struct ls_optim_step *s
 }
 
 static const struct ls_optim optims[] = {
-    {"sgd", 1, sgd_scalars, sgd_apply},
-    {"adam", 2, adam_scalars, adam_apply},
-    {"adamw", 2, adamw_scalars, adam_apply},
+    {"sgd", "sgd", 1, sgd_scalars, sgd_apply},
+    {"adam", "adam", 2, adam_scalars, adam_apply},
+    {"adamw", "adam", 2, adamw_scalars, adam_apply},
 };
 
 const struct ls_optim *ls_optim_find(const char *name)

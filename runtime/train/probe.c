@@ -111,7 +111,7 @@ static double fresh_rate(const struct probe *p, struct ls_worker *w, struct ls_p
     return best_rate(p, w, cell, rounds);
 }
 
-static size_t cache_bytes(enum lockstep_level level)
+size_t ls_cache_bytes(enum lockstep_level level)
 {
     static const size_t usual[] = {32 << 10, 1 << 20, 16 << 20};
     const size_t bytes = lk_cpu_cache((int)level + 1);
@@ -126,13 +126,13 @@ static size_t larger(size_t a, size_t b)
 
 size_t ls_level_bytes(enum lockstep_level level, unsigned T)
 {
-    const size_t l3 = cache_bytes(LOCKSTEP_L3), line = 64, most = (size_t)1 << 30;
+    const size_t l3 = ls_cache_bytes(LOCKSTEP_L3), line = 64, most = (size_t)1 << 30;
     size_t bytes;
 
     if (level < LOCKSTEP_L3)
-        bytes = cache_bytes(level) / 2;
+        bytes = ls_cache_bytes(level) / 2;
     else if (level == LOCKSTEP_L3)
-        bytes = larger(l3 / 2 / T, 2 * cache_bytes(LOCKSTEP_L2));
+        bytes = larger(l3 / 2 / T, 2 * ls_cache_bytes(LOCKSTEP_L2));
     else /* not all threads need share one L3 */
         bytes = larger(4 * l3 / T, l3 / 2 < most / T ? l3 / 2 : most / T);
     return bytes / (2 * line) * (2 * line);

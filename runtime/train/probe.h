@@ -19,8 +19,11 @@ struct ls_probe_cell {
 /* FMA peak in GFLOP/s; the best also of what the cells hold from earlier calls (0 at first). */
 double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell, int rounds);
 
+/* Size of a cache, a usual one where the CPU does not tell. */
+size_t ls_cache_bytes(enum lockstep_level level);
+
 /* Bytes that each of T workers walks through to measure a level: half of a cache of its own, its part of half the L3 but
- * more than its L2, and for DRAM together four times the L3. Sizes that the CPU does not tell are taken as usual ones. */
+ * more than its L2, and for DRAM together four times the L3. */
 size_t ls_level_bytes(enum lockstep_level level, unsigned T);
 
 /* Bandwidth of one level, for each of its figures the best of `rounds`; memory as below. */

@@ -13,6 +13,7 @@ struct walk {
     struct ls_shards shards;
     size_t set;    /* activation block and slots in use */
     bool resident; /* the batch fits the activation block: rows keep their place in it, so that values can be read */
+    struct ls_clock *clock; /* of this worker, or NULL */
 };
 
 static size_t *skipped_of(const struct walk *k)
@@ -20,6 +21,28 @@ static size_t *skipped_of(const struct walk *k)
     struct ls_report *r = &k->e->report[k->w->t];
 
     return k->b->mode == LS_FORWARD ? &r->uncounted : &r->skipped[k->b->step & 1];
+}
+
+/* What was done since the last lap is of this node and phase. */
+static void lap(const struct walk *k, size_t node, enum ls_phase phase)
+{
+    if (k->clock)
+        ls_clock_lap(k->clock, &k->clock->lap[node * LS_PHASES + phase], *skipped_of(k));
+}
+
+/* ... is of no node. */
+static void lap_rest(const struct walk *k)
+{
+    if (k->clock)
+        ls_clock_lap(k->clock, &k->clock->rest, *skipped_of(k));
+}
+
+static void wait(const struct walk *k)
+{
+    lap_rest(k);
+    ls_barrier_wait(k->w);
+    if (k->clock)
+        ls_clock_lap(k->clock, &k->clock->wait, *skipped_of(k));
 }
 
 static struct ls_context context_of(const struct walk *k, size_t row, size_t rows, size_t batch_row)
@@ -62,9 +85,12 @@ static void forward_nodes(const struct walk *k, const struct ls_context *c)
     const struct ls_graph *g = k->e->g;
 
     take_labels(c);
+    lap_rest(k);
     for (size_t i = 0; i < g->n; i++)
-        if (g->node[i].forward && !(g->node[i].labelled && !c->source->label))
+        if (g->node[i].forward && !(g->node[i].labelled && !c->source->label)) {
             g->node[i].op->forward(&g->node[i], c);
+            lap(k, i, LS_PHASE_FORWARD);
+        }
 }
 
 /* Without a loss the gradient begins at the output. */
@@ -91,10 +117,16 @@ static void backward_nodes(const struct walk *k, const struct ls_context *c)
 
     if (!g->loss && g->output->wants_grad)
         seed_output(g->output, c);
+    lap_rest(k);
     for (size_t i = g->n; i-- > 0;) {
-        add_branches(g, &g->node[i], c);
-        if (g->node[i].backward)
+        if (g->node[i].n_extra) {
+            add_branches(g, &g->node[i], c);
+            lap(k, i, LS_PHASE_BRANCHES);
+        }
+        if (g->node[i].backward) {
             g->node[i].op->backward(&g->node[i], c);
+            lap(k, i, LS_PHASE_BACKWARD);
+        }
     }
 }
 
@@ -168,14 +200,18 @@ static void gradient_phase(const struct walk *k, const struct block *b, size_t u
                                          : (struct ls_gradient){ls_engine_slot(e, k->set, b->slot), false};
 
         ls_unit_chains(e, &c, u, sum, b->opens);
+        lap(k, u->node, LS_PHASE_GRAD);
         for (size_t a = 0; b->closes && a < b->additions; a++) {
             const struct ls_gradient left = {ls_engine_slot(e, k->set, b->slot - 1 - a), false};
 
             ls_unit_add(e, u, left, sum);
+            lap(k, u->node, LS_PHASE_ADD);
             sum = left;
         }
-        if (last)
+        if (last) {
             ls_unit_finish(e, u, sum, update_of(k));
+            lap(k, u->node, LS_PHASE_UPDATE);
+        }
     }
 }
 
@@ -221,12 +257,12 @@ static bool owners_block(const struct walk *k, const struct block *b, bool last)
     k->e->report[k->w->t].bad_gradient = false;
     if (r1 > r0)
         run_rows(k, home_of(k, b) + r0, r1 - r0, b->first + r0);
-    ls_barrier_wait(k->w);
+    wait(k);
     if (last && k->b->mode == LS_TRAIN && !all_finite(k))
         return false;
     ls_engine_units(k->e, k->w, &u0, &u1);
     gradient_phase(k, b, u0, u1, last);
-    ls_barrier_wait(k->w);
+    wait(k);
     return true;
 }
 
@@ -262,9 +298,11 @@ static void fold_replicas(const struct walk *k)
                 for (; additions; additions--, at--)
                     ls_unit_add(e, &e->g->unit[i], (struct ls_gradient){sum[at - 1], false},
                                 (struct ls_gradient){sum[at], false});
+                lap(k, e->g->unit[i].node, LS_PHASE_ADD);
             }
         }
         ls_unit_finish(e, &e->g->unit[i], (struct ls_gradient){sum[0], false}, update_of(k));
+        lap(k, e->g->unit[i].node, LS_PHASE_UPDATE);
     }
 }
 
@@ -275,11 +313,11 @@ static bool replicas_step(struct walk *k)
 
     k->set = k->w->t;
     each_block(k, k->e->shards * k->w->t / k->w->T, k->e->shards * (k->w->t + 1) / k->w->T, replicas_block, &stack);
-    ls_barrier_wait(k->w);
+    wait(k);
     finite = all_finite(k);
     if (k->b->mode == LS_GRADIENT || finite)
         fold_replicas(k);
-    ls_barrier_wait(k->w);
+    wait(k);
     return finite;
 }
 
@@ -296,9 +334,14 @@ bool ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b)
                      .w = w,
                      .b = b,
                      .shards = ls_shards_of(b->source.rows, e->shards),
-                     .resident = b->source.rows <= e->g->block};
+                     .resident = b->source.rows <= e->g->block,
+                     .clock = b->clock ? &b->clock[w->t] : NULL};
 
     *skipped_of(&k) = 0;
+    if (k.clock) {
+        k.clock->last = ls_now();
+        k.clock->skipped = 0;
+    }
     return e->reduce == LS_OWNERS ? owners_step(&k) : replicas_step(&k);
 }
 

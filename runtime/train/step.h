@@ -12,6 +12,7 @@
 #ifndef LS_STEP_H
 #define LS_STEP_H
 
+#include "train/clock.h"
 #include "train/engine.h"
 
 /* What a step does with the gradient. */
@@ -24,8 +25,9 @@ struct ls_batch {
     float *loss;
     uint8_t *hit;
     struct ls_optim_step optim;
-    uint32_t step;      /* of the run, from 0: random masks depend on it */
-    const float *seeds; /* see struct ls_context */
+    uint32_t step;          /* of the run, from 0: random masks depend on it */
+    const float *seeds;     /* see struct ls_context */
+    struct ls_clock *clock; /* [workers], laps added to; NULL: not timed */
 };
 
 /*

@@ -37,25 +37,6 @@ struct crew {
     struct ls_worker *all, *first, *second;
 };
 
-/* The order of an epoch: Fisher and Yates, numbers of (seed, epoch, position) only. */
-static void shuffle(uint32_t *index, size_t n, uint32_t seed, uint32_t epoch)
-{
-    uint32_t word[4] = {0};
-
-    for (size_t i = 0; i < n; i++)
-        index[i] = (uint32_t)i;
-    for (size_t i = n; i-- > 1;) {
-        size_t j;
-
-        if (i % 4 == 3 || i == n - 1)
-            ls_philox(seed, LS_STREAM_SHUFFLE, (uint32_t[4]){epoch, (uint32_t)(i / 4), 0, 0}, word);
-        j = (size_t)((uint64_t)word[i % 4] * (i + 1) >> 32);
-        uint32_t t = index[i];
-        index[i] = index[j];
-        index[j] = t;
-    }
-}
-
 /* Batch `step` of the epoch; t counts all steps of the run. */
 static struct ls_batch batch_of(const struct run *r, size_t step, size_t t)
 {
@@ -265,20 +246,9 @@ static void probe(struct run *r, struct ls_worker *w, int rounds)
     }
 }
 
-/* The barrier that the choice was made by, or where there was none to make, the one measured now. */
 static void tell_start(const struct run *r, struct ls_worker *w)
 {
-    const struct ls_choice *c = &r->m->choice;
-    const double barrier = c->barrier_ns > 0.0 ? c->barrier_ns : r->barrier_ns;
-    struct lockstep_start s = {.reduce = ls_reduce_name(c->reduce),
-                               .reduce_why = c->why,
-                               .owners_seconds = c->owners_ns * 1e-9,
-                               .replicas_seconds = c->replicas_ns * 1e-9,
-                               .barrier_ns = barrier,
-                               .barrier = ls_barrier_kind(barrier, w->T),
-                               .peak_gflops = r->peak,
-                               .zero_skip = r->m->engine.skip,
-                               .verify = r->m->verify};
+    struct lockstep_start s = ls_model_start(r->m, w->T, r->barrier_ns, r->peak);
 
     if (s.verify) {
         s.verify_reduce = ls_reduce_name(r->verify.second.reduce);
@@ -306,7 +276,7 @@ static void run_epochs(struct run *r, const struct crew *c)
         uint64_t end, evaluated;
 
         if (w->t == 0)
-            shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
+            ls_shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
         ls_barrier_wait(w);
         a.counts = counters(w);
         a.start = ls_now();

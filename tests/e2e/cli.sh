@@ -212,6 +212,29 @@ gradcheck() {
     tail -n 1 "$out" | grep -qE '^differences of all 3190 parameters: .* times' || fail 'gradcheck: no cost'
 }
 
+# explain: a line for each op and phase, the sum and the step; JSON with the same.
+explained() {
+    local row
+    bad 2 'model text: line 1, column 11: .*did you mean "linear"' explain --model 'flatten | liner(10)'
+    bad 2 '--epochs: this command has no such option' explain --epochs 3
+    bad 2 'batch: expected at most the 2500 rows of the data, got 2501' explain --data "$tiny" --batch 2501
+    "$lockstep" explain "${small[@]:0:6}" --threads 2 --isa ref --zero-skip on >"$out" || fail 'explain: expected exit code 0'
+    for row in 'input +input +forward +gather_u8 nonzero +ref ' '1 +linear.16. +forward +gemm_fwd_skip . relu +ref ' \
+        '3 +linear.10. +backward +gemm_dx . relu. +ref ' '3 +linear.10. +grad +gemm_dw +ref .*FMA' \
+        ' +update +adam transpose +ref ' 'sum of the ops ' ' +waiting +2 barriers ' ' +other ' 'step [0-9.]+ us, without the clocks'; do
+        grep -qE "^$row" "$out" || fail "explain: expected /$row/: $(cat "$out")"
+    done
+    "$lockstep" explain "${small[@]:0:6}" --threads 1 --zero-skip off --json >"$out" || fail 'explain --json failed'
+    python3 -m json.tool "$out" >/dev/null || fail 'explain --json: no JSON'
+    python3 - "$out" <<'END' || fail "explain --json: $(cat "$out")"
+import json, sys
+e = json.load(open(sys.argv[1]))
+assert e["flops"] == sum(w["flops"] for w in e["work"]) == 500 * 2 * (2 * 784 * 16 + 3 * 16 * 10)
+assert {w["phase"] for w in e["work"]} == {"forward", "backward", "grad", "update", "waiting", "other"}
+assert all(w["seconds"] > 0 and w["roof_seconds"] > 0 for w in e["work"] if w["node"])
+END
+}
+
 # info: every bandwidth of every instruction set, of one thread and of two, is there.
 machine() {
     local isa
@@ -227,6 +250,7 @@ machine() {
 usage_errors
 file_errors
 machine
+explained
 gradcheck
 environment
 outputs

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "train/cost.h"
+
+#include "train/probe.h"
+
+static bool has_params(const struct ls_node *n)
+{
+    return n->n_params && n->on_path;
+}
+
+bool ls_cost_any(const struct ls_engine *e, const struct ls_node *n, enum ls_phase phase)
+{
+    switch (phase) {
+    case LS_PHASE_FORWARD:
+        return n->forward;
+    case LS_PHASE_BRANCHES:
+        return n->n_extra;
+    case LS_PHASE_BACKWARD:
+        return n->backward;
+    case LS_PHASE_ADD:
+        return has_params(n) && e->shards > 1;
+    default:
+        return has_params(n);
+    }
+}
+
+/* ---- sizes, in bytes ---- */
+
+/* One row of a value or of its gradient. */
+static double value(const struct ls_node *n)
+{
+    return n->op->loss ? sizeof(float) : (double)(lk_panels(n->channels) * LK_PANEL * n->length * sizeof(float));
+}
+
+/* One row of the inputs, or with `wanted` of those whose gradient is computed. */
+static double inputs(const struct ls_node *n, bool wanted)
+{
+    double sum = 0.0;
+
+    for (size_t k = 0; k < n->n_inputs; k++)
+        sum += !wanted || n->wants_dx[k] ? value(n->input[k]) : 0.0;
+    return sum;
+}
+
+static double params(const struct ls_node *n)
+{
+    size_t floats = 0;
+
+    for (size_t k = 0; k < n->n_params; k++)
+        floats += ls_param_floats(&n->param[k]);
+    return (double)(floats * sizeof(float));
+}
+
+static double transposed(const struct ls_node *n)
+{
+    size_t floats = 0;
+
+    for (size_t k = 0; k < n->n_params; k++)
+        floats += n->param[k].transposed ? ls_transposed_floats(&n->param[k]) : 0;
+    return (double)(floats * sizeof(float));
+}
+
+/* ---- rows phase ---- */
+
+size_t ls_cost_blocks(const struct ls_flow *f)
+{
+    const size_t shard = (f->rows + f->e->shards - 1) / f->e->shards;
+
+    return f->e->shards * ((shard + f->e->g->block - 1) / f->e->g->block);
+}
+
+/* Of a step: with owners every worker has a part of every block. */
+static double calls(const struct ls_flow *f)
+{
+    return (double)(ls_cost_blocks(f) * (f->e->reduce == LS_OWNERS ? f->threads : 1));
+}
+
+static struct ls_cost rows_cost(const struct ls_flow *f, double flops, double read, double written, double weights)
+{
+    const double rows = (double)f->rows;
+
+    return (struct ls_cost){.flops = rows * flops,
+                            .read = rows * read + calls(f) * weights,
+                            .written = rows * written,
+                            .held = rows / calls(f) * (read + written) + weights};
+}
+
+/* A loss may write the gradient of its input at once. */
+static struct ls_cost forward(const struct ls_flow *f, const struct ls_node *n)
+{
+    const double gradient = n->op->loss && !n->op->backward ? inputs(n, true) : 0.0;
+    struct ls_cost c = rows_cost(f, (double)n->flops, inputs(n, false), value(n) + gradient, params(n));
+
+    if (n == f->e->g->input)
+        c.source = (double)(f->rows * n->features);
+    return c;
+}
+
+static struct ls_cost branches(const struct ls_flow *f, const struct ls_node *n)
+{
+    const double extra = (double)n->n_extra * value(n);
+    struct ls_cost c = rows_cost(f, 0.0, extra, 0.0, 0.0);
+
+    c.updated = 2.0 * (double)f->rows * extra;
+    return c;
+}
+
+static struct ls_cost backward(const struct ls_flow *f, const struct ls_node *n)
+{
+    const double flops = (double)(n->flops * (size_t)(n->wants_dx[0] + n->wants_dx[1]));
+    const double activated = n->dx_act != LK_ACT_NONE ? value(n->input[0]) : 0.0;
+
+    return rows_cost(f, flops, (n->op->loss ? inputs(n, false) : value(n)) + activated, inputs(n, true), transposed(n));
+}
+
+/* ---- gradient phase ---- */
+
+/* Values and gradients of the rows; what is added to them stays near. */
+static struct ls_cost grad(const struct ls_flow *f, const struct ls_node *n)
+{
+    const double rows = (double)f->rows, block = rows / (double)ls_cost_blocks(f);
+    const double workers = f->e->reduce == LS_OWNERS ? f->threads : 1;
+
+    return (struct ls_cost){.flops = rows * (double)n->flops,
+                            .read = rows * (inputs(n, false) + value(n)),
+                            .held = block * (inputs(n, false) / workers + value(n)) + params(n) / workers};
+}
+
+static struct ls_cost add(const struct ls_flow *f, const struct ls_node *n)
+{
+    const double times = (double)(f->e->shards - 1);
+
+    return (struct ls_cost){
+        .read = times * params(n), .updated = 2.0 * times * params(n), .held = 2.0 * params(n) / f->threads};
+}
+
+static struct ls_cost update(const struct ls_flow *f, const struct ls_node *n)
+{
+    const double kept = (1.0 + f->e->optim->states) * params(n);
+
+    return (struct ls_cost){
+        .updated = 2.0 * kept, .written = transposed(n), .held = (kept + transposed(n)) / f->threads};
+}
+
+struct ls_cost ls_cost_of(const struct ls_flow *f, const struct ls_node *n, enum ls_phase phase)
+{
+    static struct ls_cost (*const of[LS_PHASES])(const struct ls_flow *, const struct ls_node *) = {
+        [LS_PHASE_FORWARD] = forward, [LS_PHASE_BRANCHES] = branches, [LS_PHASE_BACKWARD] = backward,
+        [LS_PHASE_GRAD] = grad,       [LS_PHASE_ADD] = add,           [LS_PHASE_UPDATE] = update};
+
+    return of[phase](f, n);
+}
+
+/* ---- the roof ---- */
+
+double ls_cost_bytes(const struct ls_cost *c)
+{
+    return c->source + c->read + c->written + c->updated;
+}
+
+/* The smallest one that holds so many bytes of a worker; L3 is one for all. */
+static enum lockstep_level level_of(double held, unsigned threads)
+{
+    if (held <= (double)ls_cache_bytes(LOCKSTEP_L1))
+        return LOCKSTEP_L1;
+    if (held <= (double)ls_cache_bytes(LOCKSTEP_L2))
+        return LOCKSTEP_L2;
+    return held * threads <= (double)ls_cache_bytes(LOCKSTEP_L3) ? LOCKSTEP_L3 : LOCKSTEP_DRAM;
+}
+
+/* As many reads as writes at the speed of a copy, the rest at that of what is left. */
+static double memory_ns(const struct ls_cost *c, const struct lockstep_bandwidth *b)
+{
+    const double copied = c->read < c->written ? c->read : c->written;
+
+    return c->updated / b->update + 2.0 * copied / b->copy + (c->read - copied) / b->read +
+           (c->written - copied) / b->write;
+}
+
+struct ls_roof ls_cost_roof(const struct ls_flow *f, const struct ls_cost *c, double flops_done, double peak_gflops,
+                            const struct lockstep_bandwidth memory[LOCKSTEP_LEVELS])
+{
+    static const char *const name[LOCKSTEP_LEVELS] = {"L1", "L2", "L3", "DRAM"};
+    const enum lockstep_level level = level_of(c->held, f->threads);
+    const enum lockstep_level data = level_of((double)f->data / f->threads, f->threads);
+    const double from_data = c->source / memory[data].read;
+    const double bytes_ns = from_data + memory_ns(c, &memory[level]), flops_ns = flops_done / peak_gflops;
+
+    if (flops_ns >= bytes_ns)
+        return (struct ls_roof){flops_ns > 0.0 ? "FMA" : "", flops_ns * 1e-9};
+    return (struct ls_roof){name[from_data > bytes_ns / 2.0 ? data : level], bytes_ns * 1e-9};
+}
