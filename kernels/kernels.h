@@ -107,7 +107,7 @@ typedef int lk_finite_fn(size_t n, const float *x);
 /*
  * gemm_fwd_skip: as gemm_fwd, the terms with A[m][k] = 0 left out: the same bits, since fma(0, w, chain) = chain for
  * finite w, but for the sign of a 0, which the last + 0 makes +.
- * Z     bits of A as nonzero gives them, ldz; 1 where A is 0 is allowed        W     finite
+ * Z     bits of A as nonzero gives them, ldz; 1 where A is 0 is allowed, not in the pad        W     finite
  * Returns the fused multiply-adds done, at most M N K: an instruction set may compute zeros that lie among others.
  * Source: lists of columns with entries, as in sparse products by blocks of rows (Saad 2003, 3.4).
  */

@@ -40,7 +40,7 @@ enum lockstep_status {
     LOCKSTEP_E_OUTPUT = 5,     /* an output could not be written */
     LOCKSTEP_E_ENV = 6,        /* CPU or environment */
     LOCKSTEP_E_MEMORY = 7,     /* out of memory */
-    LOCKSTEP_E_NONFINITE = 8   /* training stopped: the loss is not finite, or a verified step differs */
+    LOCKSTEP_E_NONFINITE = 8   /* training stopped: a loss or weight is not finite, a verified step differs */
 };
 
 struct lockstep_error {

@@ -43,6 +43,8 @@ def parse(arguments):
     modes = [a.counts, a.replay, a.selftest is not None, a.base is not None]
     if sum(modes) != 1 or (a.base is not None and a.head is None):
         p.error("expected BASE and HEAD, or one of --counts, --replay, --selftest")
+    if a.runs < 1:
+        p.error("--runs: expected at least 1")
     return a
 
 
@@ -72,9 +74,10 @@ def compare(a):
     with programs(a) as (base, head, pattern):
         comparison = session.compare(base, head, pattern, a.budget)
     named = report.Named(comparison, a.base, a.head)
+    sys.stdout.write(report.markdown(named))
+    sys.stdout.flush()
     if a.out:
         report.write(named, a.out)
-    sys.stdout.write(report.markdown(named))
     return session.exit_code(comparison)
 
 
@@ -97,3 +100,6 @@ def main(arguments=None):
         return 4
     except KeyboardInterrupt:
         return 130
+    except Exception as e:  # 1 would say that head is slower
+        print(f"gate: cannot measure: {type(e).__name__}: {e}", file=sys.stderr)
+        return 4

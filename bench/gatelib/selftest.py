@@ -30,11 +30,12 @@ def outcome(kind, comparison):
     must, may = KINDS[kind.removeprefix(HOG)]
     found = {r.name: r.verdict for r in comparison.results}
     red = {name for name, v in found.items() if v == verdict.REGRESSION}
-    if red - must - may:
+    faster = {name for name, v in found.items() if v == verdict.IMPROVEMENT}
+    if red - must - may or (faster and not must):
         return FALSE_ALARM
     if must & red:
         return CAUGHT
-    if any(found[name] == verdict.PASS for name in must):
+    if must & faster or any(found[name] == verdict.PASS for name in must):
         return MISSED
     return UNDECIDED if must or verdict.INCONCLUSIVE in found.values() else CLEAN
 

@@ -15,7 +15,7 @@
 #define LK_HEIGHTS_DW(X)   LK_HEIGHTS(X)
 #define LK_HEIGHTS_DW_1(X) LK_HEIGHTS_1(X)
 #define LK_MR_SKIP         6
-#define LK_MR_DW_SKIP      5
+#define LK_MR_DW_SKIP      4
 #define LK_NV_SKIP         2
 #define LK_SKIP_ROW(X, mr) X(mr, 1) X(mr, 2)
 #define LK_SKIP_TILES(X)                                                                                               \

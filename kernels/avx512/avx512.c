@@ -16,7 +16,7 @@
 #define LK_HEIGHTS_DW_1(X) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)
 #define LK_HEIGHTS_DW(X)   X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
 #define LK_MR_SKIP         6
-#define LK_MR_DW_SKIP      5
+#define LK_MR_DW_SKIP      4
 #define LK_NV_SKIP         4
 #define LK_SKIP_ROW(X, mr) X(mr, 1) X(mr, 2) X(mr, 3) X(mr, 4)
 #define LK_SKIP_TILES(X)                                                                                               \

@@ -131,7 +131,9 @@ LK_INLINE void skip_rows(const struct product *g, const float *a, size_t mr, siz
 static size_t gemm_fwd_skip(size_t M, size_t N, size_t K, const float *A, size_t lda, const uint16_t *Z, size_t ldz,
                             const float *W, const float *bias, float *Y, size_t ldy, enum lk_act act)
 {
-    const size_t fit = PART_WEIGHTS / (lk_panels(N) * P + 1), most = fit < P ? P : fit < LIST_PART ? fit : LIST_PART;
+    const size_t fit = PART_WEIGHTS / (N ? lk_panels(N) * P : 1), most = fit < P           ? P
+                                                                         : fit < LIST_PART ? fit
+                                                                                           : LIST_PART;
     const size_t part = block_of(K, most / P * P), tiles = (M + LK_MR_SKIP - 1) / LK_MR_SKIP;
     uint32_t list[LIST_ROOM];
     struct product g = {.M = M,

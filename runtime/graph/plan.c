@@ -221,12 +221,14 @@ static bool place_bits(struct ls_graph *g)
            grow(&g->activations, n / 2 + 1, &g->input->bits_offset);
 }
 
-/* Everything that a block of so many rows needs. */
+/* Everything that a block of so many rows needs: whole lines, for one block may follow another. */
 static bool place_block(struct ls_graph *g, size_t rows)
 {
     g->block = rows;
     g->activations = g->n_extra = 0;
-    return place_values(g) && place_gradients(g) && place_work(g) && place_bits(g);
+    return place_values(g) && place_gradients(g) && place_work(g) && place_bits(g) &&
+           ls_add(g->activations, LK_PANEL - 1, &g->activations) &&
+           ls_mul(g->activations / LK_PANEL, LK_PANEL, &g->activations);
 }
 
 /* Rows of a block that stays in cache: `most`, halved until it does. */

@@ -390,7 +390,7 @@ static void export_rows(const struct lockstep_model *m, const struct ls_node *n,
 static enum lockstep_status check_kept(const struct lockstep_model *m, const struct ls_node *n, bool hidden,
                                        struct lockstep_error *err)
 {
-    if (m->rows > m->graph.block || m->engine.sets > 1 || hidden)
+    if (m->rows > m->graph.block || hidden)
         return ls_fail(err, LOCKSTEP_E_USAGE,
                        "%.64s: not kept (set options.keep_values, and use a batch of at most %d rows)", n->name,
                        LS_BLOCK_ROWS);
@@ -511,7 +511,7 @@ static double objective(const struct lockstep_model *m)
     return m->graph.input ? 0.0 : output_sum(m);
 }
 
-/* Run the batch of lockstep_set in a mode. */
+/* Run the batch of lockstep_set in a mode: by owners, whose rows lie in one block and can be read afterwards. */
 static enum lockstep_status run_single(struct lockstep_model *m, enum ls_mode mode, double *loss,
                                        struct lockstep_error *err)
 {
@@ -522,6 +522,7 @@ static enum lockstep_status run_single(struct lockstep_model *m, enum ls_mode mo
                          .loss = m->loss,
                          .hit = m->hit,
                          .step = (uint32_t)m->steps};
+    const enum ls_reduce reduce = m->engine.reduce;
     struct single s = {&m->engine, &b, true};
     unsigned host_fpenv;
 
@@ -531,7 +532,9 @@ static enum lockstep_status run_single(struct lockstep_model *m, enum ls_mode mo
         return ls_fail(err, LOCKSTEP_E_USAGE, "label: not set (call lockstep_set with \"label\" after \"input\")");
     host_fpenv = lk_fpenv_enter();
     m->engine.optim->scalars(&m->recipe, m->recipe.lr, m->steps + 1, &b.optim);
+    m->engine.reduce = LS_OWNERS;
     ls_team_run(m->engine.threads, single_worker, &s);
+    m->engine.reduce = reduce;
     if (loss)
         *loss = known ? objective(m) : 0.0;
     lk_fpenv_leave(host_fpenv);

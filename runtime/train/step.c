@@ -134,7 +134,7 @@ static void backward_nodes(const struct walk *k, const struct ls_context *c)
 static bool finite_gradients(const struct ls_graph *g, const struct ls_context *c)
 {
     for (const struct ls_node *n = g->node; n < g->node + g->n; n++)
-        for (size_t p = 0; n->skips && p < lk_panels(n->features); p++)
+        for (size_t p = 0; n->skips && n->wants_grad && p < lk_panels(n->features); p++)
             if (!c->k->finite(c->rows * LK_PANEL, ls_rows(c, n->d) + p * n->d.ld))
                 return false;
     return true;
@@ -356,8 +356,8 @@ size_t ls_step_skipped(const struct ls_engine *e, const struct ls_worker *w, con
 
 void ls_forward_rows(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b, ls_chunk_fn *done, void *user)
 {
-    struct walk k = {.e = e, .w = w, .b = b, .set = e->sets > 1 ? w->t : 0};
-    const bool resident = b->source.rows <= e->g->block, shared = e->sets == 1 && !resident;
+    struct walk k = {.e = e, .w = w, .b = b, .set = e->reduce == LS_REPLICAS ? w->t : 0};
+    const bool resident = b->source.rows <= e->g->block, shared = e->reduce == LS_OWNERS && !resident;
     const size_t parts = shared && e->g->block < w->T ? e->g->block : w->T; /* workers with room in a shared block */
     size_t first, end, row = 0, room = e->g->block; /* rows of the block that are this worker's */
 

@@ -51,7 +51,8 @@ int main(int argc, char **argv)
     static uint8_t x[ROWS * SIDE * SIDE], label[ROWS];
     const struct lockstep_data data = {
         .rows = ROWS, .channels = SIDE, .length = SIDE, .classes = CLASSES, .x = x, .label = label};
-    const struct lockstep_options o = {.threads = 3, .isa = "ref", .reduce = argc > 1 ? argv[1] : NULL};
+    const struct lockstep_options o = {
+        .threads = 3, .isa = "ref", .reduce = argc > 1 ? argv[1] : NULL, .zero_skip = "on"};
     struct lockstep_recipe r;
     struct lockstep_model *m;
     struct lockstep_error err;

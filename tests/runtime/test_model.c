@@ -200,6 +200,24 @@ static void keep_values_or_not(void **state)
     lockstep_model_free(m[1]);
 }
 
+/* Values can be read whatever way a training would reduce. */
+static void read_with_replicas(void **state)
+{
+    struct lockstep_model *m[2] = {ready_model(&(struct lockstep_options){.threads = 3, .reduce = "replicas"}),
+                                   ready_model(&(struct lockstep_options){.threads = 1, .reduce = "owners"})};
+    float v[2][ROWS * CLASSES], g[2][ROWS * CLASSES];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lockstep_backward(m[i], NULL, &err), LOCKSTEP_OK);
+        assert_int_equal(lockstep_get(m[i], "3", v[i], ROWS * CLASSES, &err), LOCKSTEP_OK);
+        assert_int_equal(lockstep_grad(m[i], "3", g[i], ROWS * CLASSES, &err), LOCKSTEP_OK);
+        lockstep_model_free(m[i]);
+    }
+    assert_memory_equal(v[0], v[1], sizeof v[0]);
+    assert_memory_equal(g[0], g[1], sizeof g[0]);
+}
+
 /* ---- single steps ---- */
 
 static void forward_and_backward_agree(void **state)
@@ -557,6 +575,7 @@ int main(void)
         cmocka_unit_test(order_of_calls),
         cmocka_unit_test(parameters_come_back_as_set),
         cmocka_unit_test(keep_values_or_not),
+        cmocka_unit_test(read_with_replicas),
         cmocka_unit_test(forward_and_backward_agree),
         cmocka_unit_test(steps_reduce_the_loss),
         cmocka_unit_test(step_stops_at_a_loss_that_is_not_finite),

@@ -116,6 +116,29 @@ static void same_digest_and_less_work(void **state)
     }
 }
 
+/* A layer that no loss depends on has no gradient to look at. */
+static void layer_off_the_path(void **state)
+{
+    static const char text[] = "x = input(28, 28) | flatten; b = x | linear(10); a = x | linear(32); "
+                               "loss = cross_entropy(b, label)";
+    struct lockstep_recipe r;
+    char digest[2][33];
+
+    (void)state;
+    lockstep_recipe_init(&r);
+    r.epochs = 1;
+    for (int i = 0; i < 2; i++) {
+        struct lockstep_model *m =
+            model_of(text, &digits, &r, &(struct lockstep_options){.threads = 3, .zero_skip = i ? "on" : "off"});
+        const struct outcome o = train(m, &digits);
+
+        assert_int_equal(o.status, LOCKSTEP_OK);
+        memcpy(digest[i], o.digest, sizeof o.digest);
+        lockstep_model_free(m);
+    }
+    assert_string_equal(digest[0], digest[1]);
+}
+
 /* ---- numbers that are not finite ---- */
 
 /* One pixel of four is lit. */
@@ -214,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_digest_and_less_work),
+        cmocka_unit_test(layer_off_the_path),
         cmocka_unit_test(gradient_overflows),
         cmocka_unit_test(weight_is_infinite),
         cmocka_unit_test(sparse_data_only),
