@@ -236,12 +236,9 @@ static void unknown_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_digest_and_less_work),
-        cmocka_unit_test(layer_off_the_path),
-        cmocka_unit_test(gradient_overflows),
-        cmocka_unit_test(weight_is_infinite),
-        cmocka_unit_test(sparse_data_only),
-        cmocka_unit_test(unknown_name),
+        cmocka_unit_test(same_digest_and_less_work), cmocka_unit_test(layer_off_the_path),
+        cmocka_unit_test(gradient_overflows),        cmocka_unit_test(weight_is_infinite),
+        cmocka_unit_test(sparse_data_only),          cmocka_unit_test(unknown_name),
     };
 
     return cmocka_run_group_tests(tests, draw, free_digits);
