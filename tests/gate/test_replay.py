@@ -52,11 +52,12 @@ class Outcome(unittest.TestCase):
     def test_table(self):
         for kind, verdicts, wanted in (
                 ("same", {}, selftest.CLEAN), ("same", {"add": "inconclusive"}, selftest.UNDECIDED),
-                ("same", {"add": "regression"}, selftest.FALSE_ALARM), ("same", {"add": "improvement"}, selftest.CLEAN),
+                ("same", {"add": "regression"}, selftest.FALSE_ALARM), ("same", {"add": "improvement"}, selftest.FALSE_ALARM),
                 ("kernel-5", {}, selftest.MISSED), ("kernel-5", {"gemm": "regression"}, selftest.CAUGHT),
                 ("kernel-5", {"gemm": "regression", "step": "regression"}, selftest.CAUGHT),
                 ("kernel-5", {"gemm": "regression", "add": "regression"}, selftest.FALSE_ALARM),
                 ("kernel-5", {"step": "regression"}, selftest.MISSED),
+                ("kernel-5", {"gemm": "improvement"}, selftest.MISSED),
                 ("thread-5", {"step": "inconclusive"}, selftest.UNDECIDED),
                 ("hog:barrier-5", {"step": "regression"}, selftest.CAUGHT)):
             self.assertEqual(self.outcome(kind, **verdicts), wanted, (kind, verdicts))
