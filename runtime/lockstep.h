@@ -110,6 +110,7 @@ struct lockstep_model;
  * Build a model: text is a built-in name ("two-layer", "mlp", "conv1d", "residual"), a model text (it holds one of
  * `( | =` or a newline) or a file with one. channels x length is the shape of a data row, classes the number of labels.
  * recipe NULL: defaults; options NULL: defaults. Weights are initialised from recipe->init and recipe->seed.
+ * With options->reduce "auto" this may start the threads and measure them for about 3 ms.
  * E_USAGE (line and column in the text), E_MEMORY, E_ENV.
  */
 LOCKSTEP_API enum lockstep_status lockstep_model_new(const char *text, size_t channels, size_t length, size_t classes,

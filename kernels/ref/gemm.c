@@ -4,12 +4,6 @@
 
 enum { P = LK_PANEL };
 
-/* Valid columns of panel p of N. */
-static size_t width(size_t N, size_t p)
-{
-    return N - p * P < P ? N - p * P : P;
-}
-
 void LK_FN(gemm_fwd)(size_t M, size_t N, size_t K, const float *A, size_t lda, const float *W, const float *bias,
                      float *Y, size_t ldy, enum lk_act act)
 {

@@ -16,6 +16,12 @@
 #define LK_CAT(a, b, c)  LK_CAT2(a, b, c)
 #define LK_FN(name)      LK_CAT(lk_, name, LK_REF)
 
+/* Valid columns of panel p of N. */
+static inline size_t width(size_t N, size_t p)
+{
+    return N - p * LK_PANEL < LK_PANEL ? N - p * LK_PANEL : LK_PANEL;
+}
+
 static inline uint32_t bits_of(float x)
 {
     uint32_t u;

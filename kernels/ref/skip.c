@@ -10,11 +10,6 @@ static int has_bit(const uint16_t *Z, size_t ldz, size_t m, size_t k)
     return Z[k / P * ldz + m] >> k % P & 1;
 }
 
-static size_t width(size_t N, size_t p)
-{
-    return N - p * P < P ? N - p * P : P;
-}
-
 void LK_FN(nonzero)(size_t M, size_t N, const float *X, size_t ldx, uint16_t *Z, size_t ldz)
 {
     for (size_t p = 0; p < lk_panels(N); p++)

@@ -5,7 +5,7 @@
  * tile and a part of K, and serves all columns. Lower tiles meet more zeros. Parameters, set by the including <isa>.c:
  *   LK_MR_SKIP, LK_MR_DW_SKIP  rows of a tile of gemm_fwd_skip and gemm_dw_skip
  *   LK_NV_SKIP  vectors of a tile (at most NV_MOST)
- *   LK_SKIP_TILES(X)  X(mr, nv) for all these
+ *   LK_SKIP_TILES(X), LK_DW_SKIP_TILES(X)  X(mr, nv) for all of the one and of the other
  */
 #ifndef LK_SIMD_SKIP_H
 #define LK_SIMD_SKIP_H
@@ -113,7 +113,7 @@ static void tile_fwd_skip(size_t mr, size_t nv, const struct product *g, const f
 static void tile_dw_skip(size_t mr, size_t nv, const struct product *g, const float *a, size_t m, size_t n)
 {
     switch (mr * 8 + nv) {
-        LK_SKIP_TILES(LK_TILE_DW_SKIP)
+        LK_DW_SKIP_TILES(LK_TILE_DW_SKIP)
     }
 }
 
@@ -128,13 +128,20 @@ LK_INLINE void skip_rows(const struct product *g, const float *a, size_t mr, siz
     }
 }
 
+/* Terms that a part of gemm_fwd_skip may have: whole panels. */
+LK_INLINE size_t part_most(size_t N)
+{
+    const size_t fit = PART_WEIGHTS / (N ? lk_panels(N) * P : 1) / P * P;
+
+    if (fit < P)
+        return P;
+    return fit < LIST_PART ? fit : LIST_PART;
+}
+
 static size_t gemm_fwd_skip(size_t M, size_t N, size_t K, const float *A, size_t lda, const uint16_t *Z, size_t ldz,
                             const float *W, const float *bias, float *Y, size_t ldy, enum lk_act act)
 {
-    const size_t fit = PART_WEIGHTS / (N ? lk_panels(N) * P : 1), most = fit < P           ? P
-                                                                         : fit < LIST_PART ? fit
-                                                                                           : LIST_PART;
-    const size_t part = block_of(K, most / P * P), tiles = (M + LK_MR_SKIP - 1) / LK_MR_SKIP;
+    const size_t part = block_of(K, part_most(N)), tiles = (M + LK_MR_SKIP - 1) / LK_MR_SKIP;
     uint32_t list[LIST_ROOM];
     struct product g = {.M = M,
                         .N = N,

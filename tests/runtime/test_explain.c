@@ -17,31 +17,11 @@
 #include "train/machine.h"
 #include "train/model.h"
 
-enum { ROWS = 700, BATCH = 260, SIDE = LS_DIGITS_SIDE };
+enum { ROWS = 700, BATCH = 260 };
+
+#include "drawn_digits.h"
 
 static struct lockstep_error err;
-static struct lockstep_data digits = {.rows = ROWS, .channels = SIDE, .length = SIDE, .classes = 10};
-
-static int draw(void **state)
-{
-    (void)state;
-    digits.x = malloc((size_t)ROWS * SIDE * SIDE);
-    digits.label = malloc(ROWS);
-    if (!digits.x || !digits.label)
-        abort();
-    for (size_t i = 0; i < ROWS; i++)
-        digits.label[i] = ls_digits_draw(LOCKSTEP_TRAIN, i, digits.x + i * SIDE * SIDE);
-    return 0;
-}
-
-static int free_digits(void **state)
-{
-    (void)state;
-    free(digits.x);
-    free(digits.label);
-    return 0;
-}
-
 static struct lockstep_model *model_of(const char *text, const struct lockstep_options *o, unsigned shards)
 {
     struct lockstep_recipe r;

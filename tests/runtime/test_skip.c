@@ -16,6 +16,10 @@
 #include "data/data.h"
 #include "lockstep.h"
 
+enum { ROWS = 1200 };
+
+#include "drawn_digits.h"
+
 static struct lockstep_error err;
 
 /* What one training says and leaves. */
@@ -53,30 +57,6 @@ static struct outcome train(struct lockstep_model *m, const struct lockstep_data
 }
 
 /* ---- digits ---- */
-
-enum { ROWS = 1200, SIDE = LS_DIGITS_SIDE };
-
-static struct lockstep_data digits = {.rows = ROWS, .channels = SIDE, .length = SIDE, .classes = 10};
-
-static int draw(void **state)
-{
-    (void)state;
-    digits.x = malloc((size_t)ROWS * SIDE * SIDE);
-    digits.label = malloc(ROWS);
-    if (!digits.x || !digits.label)
-        abort();
-    for (size_t i = 0; i < ROWS; i++)
-        digits.label[i] = ls_digits_draw(LOCKSTEP_TRAIN, i, digits.x + i * SIDE * SIDE);
-    return 0;
-}
-
-static int free_digits(void **state)
-{
-    (void)state;
-    free(digits.x);
-    free(digits.label);
-    return 0;
-}
 
 static void same_digest_and_less_work(void **state)
 {
