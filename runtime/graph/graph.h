@@ -47,12 +47,13 @@ struct ls_buffer {
     size_t offset, ld, pitch, halo;
 };
 
-enum { LS_UNIT_COLS_MOST = 256 };
+enum { LS_UNIT_COLS_MOST = 128 };
 
 /* A part of a parameter matrix that one thread owns: whole panel columns [col, col + cols) of rows [row, row + rows).
  */
 struct ls_unit {
     size_t node, param, row, rows, col, cols;
+    size_t place; /* of col in the matrix, in parts of all columns */
 };
 
 /* Where the rows of a batch come from: bytes chosen by index, or floats row-major in order. */
@@ -68,11 +69,12 @@ struct ls_source {
  * batch. */
 struct ls_context {
     const struct lk_kernels *k;
-    float *act;          /* activation block: base of every ls_buffer */
-    const float *w, *wt; /* parameters and transposed weights, flat */
-    size_t row, rows;    /* of the block */
-    size_t batch_row;    /* of the batch, for `row` */
-    uint32_t seed, step; /* of random masks; step counts from 0 */
+    float *act;           /* activation block: base of every ls_buffer */
+    const float *w, *wt;  /* parameters and transposed weights, flat */
+    size_t row, rows;     /* of the block */
+    size_t batch_row;     /* of the batch, for `row` */
+    size_t panel, panels; /* of the result: those that are wanted of an op that splits; 0 panels: all */
+    uint32_t seed, step;  /* of random masks; step counts from 0 */
     const struct ls_source *source;
     const float *seeds; /* gradient of an output without loss, row-major (rows of the batch, features); NULL: ones */
     uint8_t *label;     /* (block) labels of the rows, where they are known */
@@ -140,6 +142,7 @@ struct ls_op {
     enum lk_act act;   /* the activation this op is, for fusion */
     bool fuses;        /* forward and backward have activation epilogues */
     bool skips;        /* forward and grad can leave out terms where input 0 is 0 */
+    bool splits;       /* forward and backward can compute some panels of their result: c->panel, c->panels */
     bool flattens;     /* only the shape changes; the value, too, is that of input 0 where that one is flat in memory */
     bool broadcasts;   /* a gate of two equal shapes: an input of one element is expanded to the other's shape */
     bool labels;       /* takes `label` as its last argument, after `inputs` values */

@@ -23,28 +23,38 @@ static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
     return LOCKSTEP_OK;
 }
 
+/* The columns in context of a result of `features`: from panel c->panel on. */
+static size_t columns(const struct ls_context *c, size_t features)
+{
+    const size_t left = features - c->panel * LK_PANEL;
+
+    return c->panels && c->panels < lk_panels(left) ? c->panels * LK_PANEL : left;
+}
+
 static void forward(const struct ls_node *n, const struct ls_context *c)
 {
     const struct ls_node *x = n->input[0];
-    const float *w = ls_param_at(c->w, n, WEIGHT_PARAM), *b = n->n_params > 1 ? ls_param_at(c->w, n, BIAS_PARAM) : NULL;
+    const size_t N = columns(c, n->features), K = x->features, first = c->panel * LK_PANEL;
+    const float *w = ls_param_at(c->w, n, WEIGHT_PARAM) + first * K,
+                *b = n->n_params > 1 ? ls_param_at(c->w, n, BIAS_PARAM) + first : NULL;
+    float *y = ls_rows(c, n->y) + c->panel * n->y.ld;
 
     if (n->skips && c->skip)
         *c->skipped +=
-            c->rows * n->features * x->features -
-            c->k->gemm_fwd_skip(c->rows, n->features, x->features, ls_rows(c, x->y), x->y.ld,
-                                ls_bits(c, n->graph->input), n->graph->block, w, b, ls_rows(c, n->y), n->y.ld, n->act);
+            c->rows * N * K - c->k->gemm_fwd_skip(c->rows, N, K, ls_rows(c, x->y), x->y.ld, ls_bits(c, n->graph->input),
+                                                  n->graph->block, w, b, y, n->y.ld, n->act);
     else
-        c->k->gemm_fwd(c->rows, n->features, x->features, ls_rows(c, x->y), x->y.ld, w, b, ls_rows(c, n->y), n->y.ld,
-                       n->act);
+        c->k->gemm_fwd(c->rows, N, K, ls_rows(c, x->y), x->y.ld, w, b, y, n->y.ld, n->act);
 }
 
 static void backward(const struct ls_node *n, const struct ls_context *c)
 {
     const struct ls_node *x = n->input[0];
+    const float *wt = c->wt + n->param[WEIGHT_PARAM].wt_offset + c->panel * LK_PANEL * n->features;
 
-    c->k->gemm_dx(c->rows, x->features, n->features, ls_rows(c, n->d), n->d.ld,
-                  c->wt + n->param[WEIGHT_PARAM].wt_offset, ls_rows(c, x->y), x->y.ld, n->dx_act, ls_rows(c, n->dx[0]),
-                  n->dx[0].ld);
+    c->k->gemm_dx(c->rows, columns(c, x->features), n->features, ls_rows(c, n->d), n->d.ld, wt,
+                  ls_rows(c, x->y) + c->panel * x->y.ld, x->y.ld, n->dx_act,
+                  ls_rows(c, n->dx[0]) + c->panel * n->dx[0].ld, n->dx[0].ld);
 }
 
 static void grad(const struct ls_node *n, const struct ls_context *c, const struct ls_unit *u, float *g, size_t ldg,
@@ -90,6 +100,7 @@ const struct ls_op ls_op_linear = {
              {.name = "bias", .kind = LS_ATTR_BOOL, .value = 1}},
     .fuses = true,
     .skips = true,
+    .splits = true,
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -3,10 +3,12 @@
  * units. */
 #include "graph/graph.h"
 
+#include <stdlib.h>
+
 /* A unit is at most this large, so that its gradient and optimiser state stay in L1 and L2 between the kernels. */
 enum { UNIT_ROWS = 64, UNIT_COLS = 32 };
 
-/* One that leaves out zeros looks for them once for all its columns. */
+/* Rows of one that leaves out zeros: those whose bits lie side by side. */
 enum { UNIT_ROWS_SKIP = LK_PANEL };
 
 /* Values and gradients of a block are at most this many floats, where that leaves rows enough: the gradient phase reads
@@ -260,14 +262,24 @@ static bool place_params(struct ls_graph *g)
     return true;
 }
 
+enum { PLACES = 1 << 16 };
+
+/* Columns of a unit. One that leaves out zeros has half of them, for it looks for zeros once for all its columns, and two
+ * workers at least shall have columns of their own. */
+static size_t unit_cols(const struct ls_node *n, const struct ls_param *p)
+{
+    const size_t half = ((p->cols + 1) / 2 + UNIT_COLS - 1) / UNIT_COLS * UNIT_COLS;
+
+    return !n->skips ? UNIT_COLS : half < LS_UNIT_COLS_MOST ? half : LS_UNIT_COLS_MOST;
+}
+
 /* Cut one parameter matrix. Rows within a panel of columns, so that a thread keeps its D in L2; a unit does not cross
  * from one tap to the next. */
 static size_t cut_matrix(const struct ls_graph *g, size_t node, size_t param, struct ls_unit *unit)
 {
     const struct ls_param *p = &g->node[node].param[param];
-    const bool skips = g->node[node].skips;
-    const size_t tap = p->rows / ls_taps(p), most = skips ? UNIT_ROWS_SKIP : UNIT_ROWS,
-                 width = skips ? LS_UNIT_COLS_MOST : UNIT_COLS;
+    const size_t tap = p->rows / ls_taps(p), most = g->node[node].skips ? UNIT_ROWS_SKIP : UNIT_ROWS,
+                 width = unit_cols(&g->node[node], p);
     size_t n = 0;
 
     for (size_t c = 0; c < p->cols; c += width)
@@ -276,7 +288,13 @@ static size_t cut_matrix(const struct ls_graph *g, size_t node, size_t param, st
 
             rows = left < most ? left : most;
             if (unit)
-                unit[n] = (struct ls_unit){node, param, r, rows, c, p->cols - c < width ? p->cols - c : width};
+                unit[n] = (struct ls_unit){.node = node,
+                                           .param = param,
+                                           .row = r,
+                                           .rows = rows,
+                                           .col = c,
+                                           .cols = p->cols - c < width ? p->cols - c : width,
+                                           .place = c * PLACES / p->cols};
         }
     return n;
 }
@@ -291,6 +309,25 @@ static size_t cut_units(const struct ls_graph *g, struct ls_unit *unit)
             if (k == 0 || g->node[i].param[k].apart)
                 n += cut_matrix(g, i, k, unit ? unit + n : NULL);
     return n;
+}
+
+static int by_size(size_t left, size_t right)
+{
+    return (left > right) - (left < right);
+}
+
+/* Units in the order of their columns' place in their matrices: then contiguous units are the same part of each matrix,
+ * and a worker that owns them the one whose values it computes where workers share columns. */
+static int by_place(const void *left, const void *right)
+{
+    const struct ls_unit *a = left, *b = right;
+    const size_t key[][2] = {
+        {a->place, b->place}, {a->node, b->node}, {a->param, b->param}, {a->col, b->col}, {a->row, b->row}};
+    int order = 0;
+
+    for (size_t i = 0; !order && i < sizeof key / sizeof *key; i++)
+        order = by_size(key[i][0], key[i][1]);
+    return order;
 }
 
 static void count_flops(struct ls_graph *g)
@@ -325,5 +362,6 @@ enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, 
     if (!g->unit)
         return err->status;
     cut_units(g, g->unit);
+    qsort(g->unit, g->n_units, sizeof *g->unit, by_place);
     return LOCKSTEP_OK;
 }

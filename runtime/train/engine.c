@@ -129,6 +129,7 @@ enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *
                             .shards = shards,
                             .seed = seed,
                             .optim = optim,
+                            .columns = true,
                             .sets = reduce == LS_REPLICAS ? threads : 1,
                             .label_stride = (g->block + 63) / 64 * 64,
                             .scratch_stride = scratch_floats(g)};
@@ -148,7 +149,8 @@ void ls_engine_weights_changed(struct ls_engine *e)
             const size_t rows = p->rows / ls_taps(p);
 
             for (size_t tap = 0; tap < ls_taps(p); tap++)
-                ls_unit_transpose(e, &(struct ls_unit){i, k, tap * rows, rows, 0, p->cols});
+                ls_unit_transpose(
+                    e, &(struct ls_unit){.node = i, .param = k, .row = tap * rows, .rows = rows, .cols = p->cols});
         }
     atomic_store(&e->bad_weights, !ls_engine_finite(e));
 }

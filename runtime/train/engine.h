@@ -21,7 +21,6 @@ const char *ls_reduce_name(enum ls_reduce reduce);
 /* What a worker tells the others and the trainer, on a line of its own. */
 struct ls_report {
     _Alignas(64) bool bad_loss; /* a loss of its rows is not finite */
-    bool bad_gradient;          /* with zeros left out: a gradient of its last rows is not finite */
     size_t skipped[2];          /* multiply-adds left out in the last steps, by parity of the step */
     size_t uncounted;           /* ... outside steps */
 };
@@ -47,6 +46,7 @@ struct ls_engine {
     size_t *unit_end;         /* [threads], for the team that joined last */
     struct ls_report *report; /* [threads] */
     bool skip;                /* leave out terms where the input is 0 */
+    bool columns;             /* share wide layers by columns (columns.h) */
     atomic_bool bad_weights;  /* a parameter is not finite, so that every term counts */
 };
 

@@ -17,13 +17,18 @@ static double handover(double barrier_ns, unsigned threads)
     return barrier_ns / threads;
 }
 
+bool ls_barrier_slept(double barrier_ns, unsigned threads)
+{
+    return handover(barrier_ns, threads) > handover_slept;
+}
+
 const char *ls_barrier_kind(double barrier_ns, unsigned threads)
 {
     const double ns = handover(barrier_ns, threads);
 
     if (threads == 1)
         return "none";
-    if (ns > handover_slept)
+    if (ls_barrier_slept(barrier_ns, threads))
         return "shared CPUs";
     return ns < handover_near ? "near" : ns > handover_far ? "far" : "between";
 }

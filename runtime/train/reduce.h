@@ -55,6 +55,9 @@ enum lockstep_status ls_load_measure(struct ls_load *load, const struct lk_kerne
 /* The faster way by the model; owners, which need less memory, unless replicas win by more than 2 %. */
 struct ls_choice ls_reduce_choose(const struct ls_load *load);
 
+/* Do workers wait for each other's CPU? Then a barrier takes as long as thousands of lines that cross. */
+bool ls_barrier_slept(double barrier_ns, unsigned threads);
+
 /*
  * "none": one thread; "near": the team shares a cache; "far": it does not; "between"; "shared CPUs": workers wait for one.
  * By the handover, so that the words mean the same for every team; of two threads below 150, above 200, above 5000 ns.

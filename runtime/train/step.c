@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/step.h"
 
+#include "train/columns.h"
 #include "train/units.h"
 
 #include <string.h>
@@ -13,6 +14,8 @@ struct walk {
     struct ls_shards shards;
     size_t set;    /* activation block and slots in use */
     bool resident; /* the batch fits the activation block: rows keep their place in it, so that values can be read */
+    bool together; /* all workers run the same block, each its part */
+    bool columns;  /* ... and since they met last, wrote columns of all rows */
     struct ls_clock *clock; /* of this worker, or NULL */
 };
 
@@ -37,10 +40,11 @@ static void lap_rest(const struct walk *k)
         ls_clock_lap(k->clock, &k->clock->rest, *skipped_of(k));
 }
 
-static void wait(const struct walk *k)
+static void wait(struct walk *k)
 {
     lap_rest(k);
     ls_barrier_wait(k->w);
+    k->columns = false;
     if (k->clock)
         ls_clock_lap(k->clock, &k->clock->wait, *skipped_of(k));
 }
@@ -79,16 +83,56 @@ static void take_labels(const struct ls_context *c)
         c->label[c->row + m - c->batch_row] = s->label[s->bytes ? s->index[m] : m];
 }
 
+typedef void node_fn(const struct ls_node *n, const struct ls_context *c);
+
+/* This worker's share of the panels of all rows. */
+static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
+                        size_t panels)
+{
+    size_t at, end;
+
+    ls_span(panels * all->rows, k->w->T, k->w->t, &at, &end);
+    while (at < end) {
+        struct ls_context c = *all;
+        struct ls_rectangle r;
+
+        at = ls_columns_next(panels, all->rows, at, end, &r);
+        c.panel = r.panel;
+        c.panels = r.panels;
+        c.row += r.row;
+        c.batch_row += r.row;
+        c.rows = r.rows;
+        if (c.rows)
+            run(n, &c);
+    }
+}
+
+/* Run a node on this worker's part of a block: `own` of its rows, or columns of `all`, of a result of so many features
+ * (0: always rows). */
+static void run_node(struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
+                     const struct ls_context *own, size_t features)
+{
+    const bool columns = k->together && k->e->columns && n->op->splits && ls_columns_pay(features, k->w->T);
+
+    if (columns || k->columns)
+        wait(k);
+    k->columns = columns;
+    if (columns)
+        run_columns(k, n, run, all, lk_panels(features));
+    else if (own->rows)
+        run(n, own);
+}
+
 /* What depends on labels that nobody knows is left out. */
-static void forward_nodes(const struct walk *k, const struct ls_context *c)
+static void forward_nodes(struct walk *k, const struct ls_context *all, const struct ls_context *own)
 {
     const struct ls_graph *g = k->e->g;
 
-    take_labels(c);
+    take_labels(own);
     lap_rest(k);
     for (size_t i = 0; i < g->n; i++)
-        if (g->node[i].forward && !(g->node[i].labelled && !c->source->label)) {
-            g->node[i].op->forward(&g->node[i], c);
+        if (g->node[i].forward && !(g->node[i].labelled && !own->source->label)) {
+            run_node(k, &g->node[i], g->node[i].op->forward, all, own, g->node[i].features);
             lap(k, i, LS_PHASE_FORWARD);
         }
 }
@@ -105,51 +149,31 @@ static void seed_output(const struct ls_node *n, const struct ls_context *c)
 }
 
 /* The other users' gradients are added to the first one's, in the order of the model text. */
-static void add_branches(const struct ls_graph *g, const struct ls_node *n, const struct ls_context *c)
+static void add_branches(const struct ls_node *n, const struct ls_context *c)
 {
     for (size_t i = 0; i < n->n_extra; i++)
-        ls_add_values(n, c, g->extra[n->extra + i]);
+        ls_add_values(n, c, n->graph->extra[n->extra + i]);
 }
 
-static void backward_nodes(const struct walk *k, const struct ls_context *c)
+static void backward_nodes(struct walk *k, const struct ls_context *all, const struct ls_context *own)
 {
     const struct ls_graph *g = k->e->g;
 
     if (!g->loss && g->output->wants_grad)
-        seed_output(g->output, c);
+        seed_output(g->output, own);
     lap_rest(k);
     for (size_t i = g->n; i-- > 0;) {
-        if (g->node[i].n_extra) {
-            add_branches(g, &g->node[i], c);
+        const struct ls_node *n = &g->node[i];
+
+        if (n->n_extra) {
+            run_node(k, n, add_branches, all, own, 0);
             lap(k, i, LS_PHASE_BRANCHES);
         }
-        if (g->node[i].backward) {
-            g->node[i].op->backward(&g->node[i], c);
+        if (n->backward) {
+            run_node(k, n, n->op->backward, all, own, n->input[0]->features);
             lap(k, i, LS_PHASE_BACKWARD);
         }
     }
-}
-
-/* Are the gradients finite that products which leave out zeros will read? */
-static bool finite_gradients(const struct ls_graph *g, const struct ls_context *c)
-{
-    for (const struct ls_node *n = g->node; n < g->node + g->n; n++)
-        for (size_t p = 0; n->skips && n->wants_grad && p < lk_panels(n->features); p++)
-            if (!c->k->finite(c->rows * LK_PANEL, ls_rows(c, n->d) + p * n->d.ld))
-                return false;
-    return true;
-}
-
-/* Rows [row, row + rows) of the block, rows batch_row... of the batch: forward, loss, gradients of the values. */
-static void run_rows(const struct walk *k, size_t row, size_t rows, size_t batch_row)
-{
-    const struct ls_context c = context_of(k, row, rows, batch_row);
-
-    forward_nodes(k, &c);
-    if (k->e->g->loss && !c.k->finite(rows, k->b->loss + batch_row))
-        k->e->report[k->w->t].bad_loss = true;
-    backward_nodes(k, &c);
-    k->e->report[k->w->t].bad_gradient = c.skip && !finite_gradients(k->e->g, &c);
 }
 
 /* A block: rows [first, end) of the batch, part of a shard; where its gradient goes. */
@@ -165,21 +189,44 @@ static size_t home_of(const struct walk *k, const struct block *b)
     return k->resident ? b->first : 0;
 }
 
+static struct ls_context context_of_block(const struct walk *k, const struct block *b, size_t r0, size_t r1)
+{
+    return context_of(k, home_of(k, b) + r0, r1 - r0, b->first + r0);
+}
+
+/* Forward, loss and gradients of the values of a block: this worker's part, rows [r0, r1) where rows are shared. */
+static void run_part(struct walk *k, const struct block *b, size_t r0, size_t r1)
+{
+    const struct ls_context all = context_of_block(k, b, 0, b->end - b->first), own = context_of_block(k, b, r0, r1);
+
+    forward_nodes(k, &all, &own);
+    if (k->e->g->loss && !own.k->finite(own.rows, k->b->loss + own.batch_row))
+        k->e->report[k->w->t].bad_loss = true;
+    backward_nodes(k, &all, &own);
+}
+
 /* Scalars of the update, NULL when the gradient is only wanted. */
 static const struct ls_optim_step *update_of(const struct walk *k)
 {
     return k->b->mode == LS_TRAIN ? &k->b->optim : NULL;
 }
 
-/* Did any worker whose rows lie in the activation block find a gradient that is not finite? */
-static bool any_bad_gradient(const struct walk *k)
+/* Are the gradients finite that units [u0, u1) will read in products which leave out zeros? */
+static bool finite_gradients(const struct ls_graph *g, const struct ls_context *c, size_t u0, size_t u1)
 {
-    if (k->e->reduce == LS_REPLICAS)
-        return k->e->report[k->w->t].bad_gradient;
-    for (unsigned t = 0; t < k->w->T; t++)
-        if (k->e->report[t].bad_gradient)
-            return true;
-    return false;
+    const struct ls_unit *last = NULL;
+
+    for (const struct ls_unit *u = g->unit + u0; u < g->unit + u1; u++) {
+        const struct ls_node *n = &g->node[u->node];
+
+        if (!n->skips || (last && last->node == u->node && last->col == u->col))
+            continue;
+        for (size_t p = u->col / LK_PANEL; p < lk_panels(u->col + u->cols); p++)
+            if (!c->k->finite(c->rows * LK_PANEL, ls_rows(c, n->d) + p * n->d.ld))
+                return false;
+        last = u;
+    }
+    return true;
 }
 
 /*
@@ -190,10 +237,10 @@ static bool any_bad_gradient(const struct walk *k)
 static void gradient_phase(const struct walk *k, const struct block *b, size_t u0, size_t u1, bool last)
 {
     struct ls_engine *e = k->e;
-    struct ls_context c = context_of(k, home_of(k, b), b->end - b->first, b->first);
+    struct ls_context c = context_of_block(k, b, 0, b->end - b->first);
     const bool passing = b->opens && b->closes && (b->additions || (last && k->e->reduce == LS_OWNERS));
 
-    c.skip = c.skip && !any_bad_gradient(k);
+    c.skip = c.skip && finite_gradients(e->g, &c, u0, u1);
     for (size_t i = u0; i < u1; i++) {
         const struct ls_unit *u = &e->g->unit[i];
         struct ls_gradient sum = passing ? (struct ls_gradient){e->scratch + k->w->t * e->scratch_stride, true}
@@ -217,8 +264,8 @@ static void gradient_phase(const struct walk *k, const struct block *b, size_t u
 
 /* Call run(k, block, last shard's last block) for each block of shards [s0, s1) until one says false: the result. An
  * empty shard is one block without rows. */
-static bool each_block(const struct walk *k, size_t s0, size_t s1,
-                       bool (*run)(const struct walk *, const struct block *, bool), struct ls_stack *stack)
+static bool each_block(struct walk *k, size_t s0, size_t s1, bool (*run)(struct walk *, const struct block *, bool),
+                       struct ls_stack *stack)
 {
     for (size_t s = s0; s < s1; s++) {
         size_t row, end;
@@ -249,14 +296,12 @@ static bool all_finite(const struct walk *k)
     return true;
 }
 
-static bool owners_block(const struct walk *k, const struct block *b, bool last)
+static bool owners_block(struct walk *k, const struct block *b, bool last)
 {
     size_t r0, r1, u0, u1;
 
     ls_span(b->end - b->first, k->w->T, k->w->t, &r0, &r1);
-    k->e->report[k->w->t].bad_gradient = false;
-    if (r1 > r0)
-        run_rows(k, home_of(k, b) + r0, r1 - r0, b->first + r0);
+    run_part(k, b, r0, r1);
     wait(k);
     if (last && k->b->mode == LS_TRAIN && !all_finite(k))
         return false;
@@ -266,11 +311,10 @@ static bool owners_block(const struct walk *k, const struct block *b, bool last)
     return true;
 }
 
-static bool replicas_block(const struct walk *k, const struct block *b, bool last)
+static bool replicas_block(struct walk *k, const struct block *b, bool last)
 {
     (void)last;
-    if (b->end > b->first)
-        run_rows(k, home_of(k, b), b->end - b->first, b->first);
+    run_part(k, b, 0, b->end - b->first);
     gradient_phase(k, b, 0, k->e->g->n_units, false);
     return true;
 }
@@ -325,6 +369,7 @@ static bool owners_step(struct walk *k)
 {
     struct ls_stack stack = {0};
 
+    k->together = true;
     return each_block(k, 0, k->e->shards, owners_block, &stack);
 }
 
@@ -375,7 +420,7 @@ void ls_forward_rows(struct ls_engine *e, struct ls_worker *w, const struct ls_b
 
         n = end - first < room ? end - first : room;
         c = context_of(&k, row, n, first);
-        forward_nodes(&k, &c);
+        forward_nodes(&k, &c, &c);
         if (done)
             done(user, e, &c);
     }

@@ -3,8 +3,9 @@
  * The step: one batch through the graph by a team, gradients reduced over shards, parameters updated. All memory is
  * planned by ls_engine_init; a step allocates nothing. Two schedules give the same bits:
  *
- * - owners: block after block of at most 512 rows: every thread runs its rows forward and backward; barrier; every
- *   thread continues the chains of the units it owns over the whole block, folds the tree, updates; barrier
+ * - owners: block after block of at most 512 rows: every thread runs its rows forward and backward, or of wide layers
+ *   its columns of all rows, between barriers (columns.h); barrier; every thread continues the chains of the units it
+ *   owns over the whole block, folds the tree, updates; barrier
  *
  * - replicas: every thread runs whole shards alone into its own slots; barrier; every thread folds and updates its
  * units

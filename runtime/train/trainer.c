@@ -235,7 +235,8 @@ static bool run_steps(struct run *r, const struct crew *c, struct account *a)
     return true;
 }
 
-/* More rounds of the peak probe, and the barrier; worker 0 keeps the results. */
+/* More rounds of the peak probe, and the barrier; worker 0 keeps the results, and shares layers by columns where the
+ * barriers that it takes are short. */
 static void probe(struct run *r, struct ls_worker *w, int rounds)
 {
     const double peak = ls_peak(&r->m->engine.kernels.k, w, r->cell, rounds), barrier = ls_barrier_ns(w);
@@ -243,6 +244,7 @@ static void probe(struct run *r, struct ls_worker *w, int rounds)
     if (w->t == 0) {
         r->peak = peak;
         r->barrier_ns = barrier;
+        r->m->engine.columns = !ls_barrier_slept(barrier, w->T);
     }
 }
 

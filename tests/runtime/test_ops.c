@@ -463,7 +463,8 @@ static void math_vectors(void **state)
     near_all(up, (const double[2]){0.44, 0.52}, 2, 1e-7);
     local_gradient(&b, "0", up, dx);
     near_all(dx, (const double[2]){-0.112, 0.636}, 2, 1e-7);
-    n->op->grad(n, &c, &(struct ls_unit){(size_t)(n - b.g->node), 0, 0, 2, 0, 2}, g, 2 * LK_PANEL, db, true);
+    n->op->grad(n, &c, &(struct ls_unit){.node = (size_t)(n - b.g->node), .rows = 2, .cols = 2}, g, 2 * LK_PANEL, db,
+                true);
     near_all((const float[4]){g[0], g[LK_PANEL], g[1], g[LK_PANEL + 1]}, (const double[4]){0.088, 0.176, 0.104, 0.208},
              4, 1e-7);
     near_all(db, (const double[2]){0.44, 0.52}, 2, 1e-7);
@@ -490,7 +491,8 @@ static void math_linear(void **state)
     near_all(y, (const double[4]){-1.5, -2.5, 4.5, 12.5}, 4, 0.0);
     local_gradient(&b, "0", up, dx);
     near_all(dx, (const double[6]){-3.0, -3.0, -3.0, 14.0, 19.0, 24.0}, 6, 0.0);
-    n->op->grad(n, &c, &(struct ls_unit){(size_t)(n - b.g->node), 0, 0, 3, 0, 2}, g, 3 * LK_PANEL, db, true);
+    n->op->grad(n, &c, &(struct ls_unit){.node = (size_t)(n - b.g->node), .rows = 3, .cols = 2}, g, 3 * LK_PANEL, db,
+                true);
     for (int i = 0; i < 3; i++)
         near_all(g + i * LK_PANEL, (const double[3][2]){{5.0, 5.0}, {2.0, 3.0}, {-1.0, 1.0}}[i], 2, 0.0);
     near_all(db, (const double[2]){3.0, 2.0}, 2, 0.0);

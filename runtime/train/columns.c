@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#include "train/columns.h"
+
+enum { STRIP = 2 };
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out)
+{
+    const size_t panel = at / (STRIP * rows) * STRIP, begin = panel * rows, width = smaller(STRIP, panels - panel);
+    const size_t stop = smaller(end, begin + width * rows), row = (at - begin) / width;
+    size_t whole = end / rows - panel; /* panels to the end */
+
+    if (at > begin || whole < width) {
+        *out = (struct ls_rectangle){panel, width, row, (stop - begin) / width - row};
+        return stop;
+    }
+    if (panel + whole < panels)
+        whole -= whole % STRIP;
+    *out = (struct ls_rectangle){panel, whole, 0, rows};
+    return begin + whole * rows;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sharing a matrix result by its columns. A team that shares it by rows reads all weights in every worker, and what the
+ * others updated of them crosses from their caches: W/T weights cross (1 - 1/T) times each. By columns a worker's weights
+ * stay where it updated them (graph.h: units lie in the order of columns) and rows cross instead, which a block has few
+ * of. The price is a barrier before and behind. See docs/architecture.md.
+ */
+#ifndef LS_COLUMNS_H
+#define LS_COLUMNS_H
+
+#include "graph/graph.h"
+
+/* Panels [panel, panel + panels) of rows [row, row + rows). */
+struct ls_rectangle {
+    size_t panel, panels, row, rows;
+};
+
+/* Should T workers share a result of so many features by columns? */
+static inline bool ls_columns_pay(size_t features, unsigned T)
+{
+    return T > 1 && lk_panels(features) >= 2 * (size_t)T;
+}
+
+/*
+ * Cut places [at, end) of a result into rectangles, one a call. Its panels x rows places count strip after strip (two
+ * panels, which kernels run at once), in a strip row after row; a rectangle is whole strips, or some rows of one (perhaps
+ * none: a row belongs to the worker of its last place). Returns the place behind it.
+ */
+size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out);
+
+#endif

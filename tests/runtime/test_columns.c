@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ * Sharing by columns: the rectangles of a team cover a result once and evenly; the same weights for any team. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/team.h"
+#include "lockstep.h"
+#include "train/columns.h"
+
+enum { ROWS = 60 };
+#include "drawn_digits.h"
+
+enum { PANELS_MOST = 13, ROWS_MOST = 33, TEAM_MOST = 6 };
+
+/* Mark what a worker computes; a place is marked once. */
+static size_t mark(size_t panels, size_t rows, unsigned T, unsigned t, char *marked)
+{
+    size_t at, end, places = 0;
+
+    ls_span(panels * rows, T, t, &at, &end);
+    while (at < end) {
+        struct ls_rectangle r;
+        const size_t next = ls_columns_next(panels, rows, at, end, &r);
+
+        assert_true(next > at && next <= end);
+        assert_true(r.panels > 0 && r.panel + r.panels <= panels && r.row + r.rows <= rows);
+        for (size_t p = r.panel; p < r.panel + r.panels; p++)
+            for (size_t m = r.row; m < r.row + r.rows; m++) {
+                assert_false(marked[p * rows + m]);
+                marked[p * rows + m] = 1;
+                places++;
+            }
+        at = next;
+    }
+    return places;
+}
+
+static void covered_once(void **state)
+{
+    (void)state;
+    for (size_t panels = 1; panels <= PANELS_MOST; panels++)
+        for (size_t rows = 1; rows <= ROWS_MOST; rows++)
+            for (unsigned T = 1; T <= TEAM_MOST; T++) {
+                char marked[PANELS_MOST * ROWS_MOST] = {0};
+                size_t sum = 0;
+
+                for (unsigned t = 0; t < T; t++) {
+                    const size_t places = mark(panels, rows, T, t, marked);
+
+                    /* even, but for the halves of two rows */
+                    assert_true(places + 2 >= panels * rows / T && places <= panels * rows / T + 3);
+                    sum += places;
+                }
+                assert_int_equal(sum, panels * rows);
+            }
+}
+
+/* Few calls: whole strips are taken at once. */
+static void whole_strips(void **state)
+{
+    struct ls_rectangle r;
+
+    (void)state;
+    assert_int_equal(ls_columns_next(32, 100, 0, 1600, &r), 1600);
+    assert_memory_equal(&r, (&(struct ls_rectangle){0, 16, 0, 100}), sizeof r);
+    /* 100 columns for two workers: a strip, and three quarters of the rows of the next */
+    assert_int_equal(ls_columns_next(7, 100, 0, 350, &r), 200);
+    assert_memory_equal(&r, (&(struct ls_rectangle){0, 2, 0, 100}), sizeof r);
+    assert_int_equal(ls_columns_next(7, 100, 200, 350, &r), 350);
+    assert_memory_equal(&r, (&(struct ls_rectangle){2, 2, 0, 75}), sizeof r);
+    assert_int_equal(ls_columns_next(7, 100, 350, 700, &r), 400);
+    assert_memory_equal(&r, (&(struct ls_rectangle){2, 2, 75, 25}), sizeof r);
+    assert_int_equal(ls_columns_next(7, 100, 400, 700, &r), 700);
+    assert_memory_equal(&r, (&(struct ls_rectangle){4, 3, 0, 100}), sizeof r);
+}
+
+static void digest(const char *net, unsigned threads, const char *isa, const char *zero_skip, char out[33])
+{
+    const struct lockstep_options o = {.threads = threads, .isa = isa, .reduce = "owners", .zero_skip = zero_skip};
+    struct lockstep_recipe r;
+    struct lockstep_model *m;
+    struct lockstep_error err;
+
+    lockstep_recipe_init(&r);
+    r.batch = 23;
+    r.epochs = 1;
+    r.shards = 2;
+    if (lockstep_model_new(net, SIDE, SIDE, 10, &r, &o, &m, &err) || lockstep_train(m, &digits, NULL, NULL, &err))
+        fail_msg("%s", err.text);
+    lockstep_model_digest(m, out);
+    lockstep_model_free(m);
+}
+
+/* Widths that no team divides, next to layers too narrow for columns, values with two users, and without an activation. */
+static void one_answer(void **state)
+{
+    static const char *const net[] = {
+        "input(28, 28) | flatten | linear(100) | relu | linear(211) | linear(70) | tanh | linear(10)",
+        "x = input(784)\na = x | linear(130) | relu\nb = a | linear(130)\na + b | linear(97) | gelu | linear(10)",
+    };
+    static const char *const skip[] = {"on", "off"}, *const isa[] = {NULL, "ref"};
+    char first[33], other[33];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof net / sizeof *net; i++) {
+        digest(net[i], 1, NULL, "off", first);
+        for (unsigned threads = 1; threads <= 5; threads++)
+            for (int k = 0; k < 4; k++) {
+                digest(net[i], threads, isa[k / 2], skip[k % 2], other);
+                assert_string_equal(first, other);
+            }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(covered_once),
+        cmocka_unit_test(whole_strips),
+        cmocka_unit_test(one_answer),
+    };
+
+    return cmocka_run_group_tests(tests, draw, free_digits);
+}
