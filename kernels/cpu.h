@@ -38,11 +38,13 @@ enum lk_isa {
         LK_ISA_COUNT
 };
 
-/* A complete table for one instruction set. origin[slot] is the instruction set that serves the slot. */
+/* A complete table for one instruction set. origin[slot] is the instruction set that serves the slot, tile[slot] what
+ * tells of its tiles, or NULL. */
 struct lk_table {
     struct lk_kernels k;
     enum lk_isa isa;
     enum lk_isa origin[LK_SLOTS];
+    lk_tile_fn *tile[LK_SLOTS];
 };
 
 /* Features that both the CPU (cpuid) and the operating system (xgetbv) support, as LK_HAS_* bits. */

@@ -577,20 +577,30 @@ typedef void lk_peak_copy_fn(size_t n, const float *x, float *y);
     X(peak_write)                                                                                                      \
     X(peak_copy)
 
+/* Index of each slot, for lk_table. */
+enum lk_slot {
+#define X(k) LK_SLOT_##k,
+    LK_KERNELS(X)
+#undef X
+        LK_SLOTS
+};
+
+/* Rows and columns of a result that a product holds in registers at once, at most. */
+struct lk_tile {
+    size_t rows, cols;
+};
+
+/* The tile that a slot takes for N columns of `groups` (1: a plain product); {0, 0}: it has none. For reports: nothing
+ * depends on it. */
+typedef struct lk_tile lk_tile_fn(enum lk_slot slot, size_t N, size_t groups);
+
 /* The kernel table: one function for each slot. An instruction set may leave a slot NULL; table.c fills it from below.
  */
 struct lk_kernels {
 #define X(k) lk_##k##_fn *k;
     LK_KERNELS(X)
 #undef X
-};
-
-/* Index of each slot, for lk_table.origin. */
-enum lk_slot {
-#define X(k) LK_SLOT_##k,
-    LK_KERNELS(X)
-#undef X
-        LK_SLOTS
+    lk_tile_fn *tile; /* of its own slots; NULL: none has any */
 };
 
 #endif

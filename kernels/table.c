@@ -25,6 +25,7 @@ static void overlay(struct lk_table *t, enum lk_isa isa, const struct lk_kernels
     if (k->slot) {                                                                                                     \
         t->k.slot = k->slot;                                                                                           \
         t->origin[LK_SLOT_##slot] = isa;                                                                               \
+        t->tile[LK_SLOT_##slot] = k->tile;                                                                             \
     }
     LK_KERNELS(X)
 #undef X
@@ -35,6 +36,7 @@ void lk_table_init(struct lk_table *t, enum lk_isa isa, unsigned features)
     const unsigned fma = LK_HAS_avx | LK_HAS_fma;
 
     t->isa = isa;
+    t->k.tile = NULL; /* each slot has its own */
     overlay(t, LK_ISA_ref, (features & fma) == fma ? &lk_kernels_ref_fma : &lk_kernels_ref);
     for (int i = LK_ISA_ref + 1; i <= (int)isa; i++)
         overlay(t, (enum lk_isa)i, tables[i]);

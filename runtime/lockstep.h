@@ -250,6 +250,8 @@ struct lockstep_epoch {
 
 /* How a training runs. */
 struct lockstep_start {
+    const char *isa_why;                     /* "as asked", "LOCKSTEP_ISA", "the best here" */
+    const char *threads_why;                 /* "as asked", "CPU quota", "affinity mask", "all CPUs" */
     const char *reduce;                      /* "owners", "replicas" */
     const char *reduce_why;                  /* "as asked", "one thread", ..., "predicted": by the two times below */
     double owners_seconds, replicas_seconds; /* predicted for a step of a whole batch; 0: not compared */
@@ -262,6 +264,8 @@ struct lockstep_start {
     unsigned verify_threads;   /* on so many threads */
 };
 
+struct lockstep_explained;
+
 /* What the caller hears while lockstep_train runs; any member may be NULL. Called on one thread, not re-entrantly. */
 struct lockstep_events {
     void *user;
@@ -270,6 +274,10 @@ struct lockstep_events {
     void (*epoch)(void *user, const struct lockstep_epoch *e);
     const volatile sig_atomic_t *stop; /* polled before each batch: non-zero ends the training after it, status OK */
     void (*start)(void *user, const struct lockstep_start *s); /* once, before the first step */
+    /* Once, behind a training that went well: where its time went. A hundred steps of it, evenly spread, are then timed
+     * work by work; behind the last epoch bandwidths are measured for some hundredths of a second. Memory may be short
+     * for that: then there is no call. *e lives as long as the call. */
+    void (*explain)(void *user, const struct lockstep_explained *e);
 };
 
 /*
@@ -370,24 +378,27 @@ struct lockstep_work {
                               * "grad" (of the node's parameters), "add" (of shards), "update"; "waiting", "other" */
     char kernel[64];     /* the slots it calls, and the activation in the epilogue: "gemm_fwd + relu"; "": plain C */
     const char *isa;     /* that serves them, of several the lowest; "" without a kernel */
-    char how[48];        /* how the threads share it */
+    char tile[16];       /* rows x columns of a product that it holds in registers at once: "14 x 32"; "": no tiles */
+    char how[48];        /* how the threads share it, ... */
+    unsigned threads;    /* ... and how many have a part */
     double flops;        /* of the matrix products of a step, ... */
     double flops_done;   /* ... without the terms left out (zero-skip) */
     double bytes;        /* that a step moves at least, each operand once a call */
-    const char *roof;    /* what bounds it: "FMA", "L1", "L2", "L3", "DRAM", "barrier"; "": nothing known */
+    const char *roof;    /* what bounds it: "FMA", "data", "L1", "L2", "L3", "DRAM", "barrier"; "": nothing known */
     double roof_seconds; /* a step takes at least: FLOPs done by the FMA peak, bytes by the bandwidth of the level
-                              * that holds them, the larger of both */
-    double seconds;      /* a step took, mean of the workers, median of the steps */
+                          * that holds them, or of the data set, the larger of both */
+    double seconds;      /* a step took, mean of the workers, median of the steps; 0: not timed */
 };
 
 struct lockstep_explained {
     struct lockstep_start start;
-    struct lockstep_bandwidth memory[LOCKSTEP_LEVELS]; /* of all threads at once */
+    struct lockstep_bandwidth memory[LOCKSTEP_LEVELS]; /* of all threads at once; 0: not measured */
+    double data_read;                                  /* GB/s of reading the data set */
     size_t batch, block;                               /* rows of a step, between two barriers */
-    size_t steps;                                      /* timed in each of the two ways: */
+    size_t steps;                                      /* timed, 0: none; in each of two ways: */
     double step_seconds;                               /* a step with the clocks of every work, */
-    double plain_seconds;                              /* and without, as in training; both medians */
-    double flops, flops_done;                          /* of a step */
+    double plain_seconds;     /* and without, as in training; both medians. 0: not timed (lockstep_train) */
+    double flops, flops_done; /* of a step */
     size_t works;
     struct lockstep_work *work; /* in the order of a step; waiting and other last. Their seconds add up to step_seconds,
                                  * but for what medians differ */

@@ -40,7 +40,7 @@ def counted(program, data, options, folder):
     metrics = os.path.join(folder, "metrics")
     _run([program, "train", "--data", data, "--epochs", "1", *options, "--metrics", metrics])
     with open(metrics, encoding="ascii") as f:
-        epoch = json.loads(f.readlines()[-1])
+        epoch = next(record for record in map(json.loads, f) if "epoch" in record)
     missing = [field for field in FIELDS if not isinstance(epoch.get(field), int)]
     if missing:
         raise CannotMeasure(f"{program}: --metrics lacks '{missing[0]}'")

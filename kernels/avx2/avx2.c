@@ -30,6 +30,7 @@
 #include "simd/order.h"
 #include "simd/loss.h"
 #include "simd/probe.h"
+#include "simd/tile.h"
 
 extern const struct lk_kernels lk_kernels_avx2;
 const struct lk_kernels lk_kernels_avx2 = {
@@ -97,4 +98,5 @@ const struct lk_kernels lk_kernels_avx2 = {
     .peak_read = peak_read,
     .peak_write = peak_write,
     .peak_copy = peak_copy,
+    .tile = tile_of,
 };

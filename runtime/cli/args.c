@@ -49,7 +49,8 @@ static const struct option table[] = {
     {"save", "FILE", TEXT, CLI_TRAIN, AT(save), 0, 0, "write the weights as safetensors"},
     {"json", "", FLAG, CLI_GRAPH | CLI_EXPLAIN, AT(json), 0, 0, "print JSON"},
     {"dot", "", FLAG, CLI_GRAPH, AT(dot), 0, 0, "print the drawing as Graphviz text"},
-    {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0, "write one JSON object at the start and per epoch"},
+    {"metrics", "FILE", TEXT, CLI_TRAIN, AT(metrics), 0, 0,
+     "write JSON objects: at the start, per epoch, of the steps at the end"},
 };
 enum { OPTIONS = sizeof table / sizeof table[0] };
 

@@ -52,4 +52,8 @@ enum lockstep_status cmd_explain(const struct cli *cli, struct lockstep_error *e
 /* cmd_train.c: how the gradients are added and why, without the end of the line. */
 void cli_print_start(FILE *f, const struct lockstep_start *s);
 
+/* explained.c: the record of a step as one JSON object; newline: "\n", or "" for one line. */
+void cli_put_explained(FILE *f, const struct cli *cli, const struct lockstep_model *m,
+                       const struct lockstep_explained *e, const char *newline);
+
 #endif

@@ -31,18 +31,20 @@ static void print_head(const struct job *job)
            (int)strcspn(cli->model, "\n"), cli->model, strchr(cli->model, '\n') ? "..." : "",
            lockstep_model_parameters(job->model), cli->data, e->batch, lockstep_model_shards(job->model), e->block,
            cli->recipe.optimizer);
-    printf("isa %s, threads %u: FMA peak %.1f GFLOP/s; reads L1 %.0f, L2 %.0f, L3 %.0f, DRAM %.0f GB/s\n",
-           lockstep_model_isa(job->model), lockstep_model_threads(job->model), e->start.peak_gflops,
-           e->memory[LOCKSTEP_L1].read, e->memory[LOCKSTEP_L2].read, e->memory[LOCKSTEP_L3].read,
-           e->memory[LOCKSTEP_DRAM].read);
+    printf("isa %s (%s), threads %u (%s): FMA peak %.1f GFLOP/s; reads L1 %.0f, L2 %.0f, L3 %.0f, DRAM %.0f, the data "
+           "%.0f GB/s\n",
+           lockstep_model_isa(job->model), e->start.isa_why, lockstep_model_threads(job->model), e->start.threads_why,
+           e->start.peak_gflops, e->memory[LOCKSTEP_L1].read, e->memory[LOCKSTEP_L2].read, e->memory[LOCKSTEP_L3].read,
+           e->memory[LOCKSTEP_DRAM].read, e->data_read);
     cli_print_start(stdout, &e->start);
     if (!strcmp(e->start.barrier, "shared CPUs"))
         fputs(
             "\nthe threads share CPUs: one waits while another computes, so a work can take less than its roof, which "
             "is of all at once",
             stdout);
-    printf("\n\n%-*s  %-*s  %-8s  %-24s  %-6s  %-24s%9s%8s  %-7s%9s%10s%8s%8s\n", NODE, "node", TEXT, "op", "phase",
-           "kernel", "isa", "shared as", "MFLOP", "MB", "roof", "roof us", "took us", "of roof", "of step");
+    printf("\n\n%-*s  %-*s  %-8s  %-24s  %-6s  %-7s  %-24s%3s%9s%8s  %-7s%9s%10s%8s%8s\n", NODE, "node", TEXT, "op",
+           "phase", "kernel", "isa", "tile", "shared as", "by", "MFLOP", "MB", "roof", "roof us", "took us", "of roof",
+           "of step");
 }
 
 /* As much of a text as a column shows. */
@@ -61,7 +63,7 @@ static void print_work(const struct lockstep_explained *e, const struct lockstep
 
     print_cut(repeats ? "" : w->node, NODE);
     print_cut(repeats ? "" : w->text, TEXT);
-    printf("%-8s  %-24s  %-6s  %-24s", w->phase, kernel, w->isa, w->how);
+    printf("%-8s  %-24s  %-6s  %-7s  %-24s%3u", w->phase, kernel, w->isa, w->tile, w->how, w->threads);
     if (*w->node)
         printf("%9.2f%8.3f", w->flops_done * 1e-6, w->bytes * 1e-6);
     else
@@ -85,7 +87,7 @@ static void print_sum(const struct lockstep_explained *e)
             roof += w->roof_seconds;
             seconds += w->seconds;
         }
-    printf("%-*s%9.2f%8.3f  %-7s%9.1f%10.1f%7.0f%%%7.1f%%\n", NODE + TEXT + 72, "sum of the ops", e->flops_done * 1e-6,
+    printf("%-*s%9.2f%8.3f  %-7s%9.1f%10.1f%7.0f%%%7.1f%%\n", NODE + TEXT + 84, "sum of the ops", e->flops_done * 1e-6,
            bytes * 1e-6, "", roof * 1e6, seconds * 1e6, percent(roof, seconds), percent(seconds, e->step_seconds));
 }
 
@@ -116,53 +118,6 @@ static void print_table(const struct job *job)
     print_step(e);
 }
 
-/* ---- JSON ---- */
-
-static void print_work_json(const struct lockstep_work *w)
-{
-    printf("{\"node\": \"%s\", \"text\": \"%s\", \"phase\": \"%s\", \"kernel\": \"%s\", \"isa\": \"%s\", \"how\": "
-           "\"%s\", ",
-           w->node, w->text, w->phase, w->kernel, w->isa, w->how);
-    printf("\"flops\": %.17g, \"flops_done\": %.17g, \"bytes\": %.17g, \"roof\": \"%s\", \"roof_seconds\": %.6g, "
-           "\"seconds\": %.6g}",
-           w->flops, w->flops_done, w->bytes, w->roof, w->roof_seconds, w->seconds);
-}
-
-static void print_memory_json(const struct lockstep_explained *e)
-{
-    static const char *const level[LOCKSTEP_LEVELS] = {"L1", "L2", "L3", "DRAM"};
-
-    printf(" \"memory\": {");
-    for (int i = 0; i < LOCKSTEP_LEVELS; i++)
-        printf("%s\"%s\": {\"read\": %.6g, \"write\": %.6g, \"copy\": %.6g, \"update\": %.6g}", i ? ", " : "", level[i],
-               e->memory[i].read, e->memory[i].write, e->memory[i].copy, e->memory[i].update);
-    puts("},");
-}
-
-static void print_json(const struct job *job)
-{
-    const struct lockstep_explained *e = job->e;
-    const struct lockstep_start *s = &e->start;
-
-    printf(
-        "{\"isa\": \"%s\", \"threads\": %u, \"batch\": %zu, \"shards\": %u, \"block\": %zu, \"optimizer\": \"%s\",\n",
-        lockstep_model_isa(job->model), lockstep_model_threads(job->model), e->batch, lockstep_model_shards(job->model),
-        e->block, job->cli->recipe.optimizer);
-    printf(" \"reduce\": \"%s\", \"reduce_why\": \"%s\", \"barrier\": \"%s\", \"barrier_ns\": %.6g, \"zero_skip\": %s, "
-           "\"peak_gflops\": %.6g,\n",
-           s->reduce, s->reduce_why, s->barrier, s->barrier_ns, s->zero_skip ? "true" : "false", s->peak_gflops);
-    print_memory_json(e);
-    printf(
-        " \"steps\": %zu, \"step_seconds\": %.6g, \"plain_seconds\": %.6g, \"flops\": %.17g, \"flops_done\": %.17g,\n"
-        " \"work\": [",
-        e->steps, e->step_seconds, e->plain_seconds, e->flops, e->flops_done);
-    for (size_t i = 0; i < e->works; i++) {
-        printf("%s\n  ", i ? "," : "");
-        print_work_json(&e->work[i]);
-    }
-    puts("\n ]}");
-}
-
 /* The test part is small and gives the shape, so that a wrong text is seen at once. */
 static enum lockstep_status prepare(struct job *job, struct lockstep_error *err)
 {
@@ -189,7 +144,7 @@ enum lockstep_status cmd_explain(const struct cli *cli, struct lockstep_error *e
     if (!status)
         status = lockstep_explain(job.model, job.data, seconds, &job.e, err);
     if (!status && cli->json)
-        print_json(&job);
+        cli_put_explained(stdout, cli, job.model, job.e, "\n");
     else if (!status)
         print_table(&job);
     lockstep_explained_free(job.e);

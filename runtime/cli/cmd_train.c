@@ -102,10 +102,12 @@ static void put_start(const struct run *run, const struct lockstep_start *s)
 {
     FILE *f = run->metrics;
 
-    fprintf(f,
-            "{\"record\":\"start\",\"isa\":\"%s\",\"threads\":%u,\"shards\":%u,\"reduce\":\"%s\",\"reduce_why\":\"%s\"",
-            lockstep_model_isa(run->model), lockstep_model_threads(run->model), lockstep_model_shards(run->model),
-            s->reduce, s->reduce_why);
+    fprintf(
+        f,
+        "{\"record\":\"start\",\"isa\":\"%s\",\"isa_why\":\"%s\",\"threads\":%u,\"threads_why\":\"%s\",\"shards\":%u,"
+        "\"reduce\":\"%s\",\"reduce_why\":\"%s\"",
+        lockstep_model_isa(run->model), s->isa_why, lockstep_model_threads(run->model), s->threads_why,
+        lockstep_model_shards(run->model), s->reduce, s->reduce_why);
     put_number(f, "owners_seconds", s->owners_seconds, TIMING);
     put_number(f, "replicas_seconds", s->replicas_seconds, TIMING);
     put_number(f, "barrier_ns", s->barrier_ns, TIMING);
@@ -151,6 +153,14 @@ static void end_epoch(void *user, const struct lockstep_epoch *e)
     fflush(stdout);
     if (run->metrics)
         put_metrics(run->metrics, e);
+}
+
+/* The last line of the metrics. */
+static void put_explained(void *user, const struct lockstep_explained *e)
+{
+    const struct run *run = user;
+
+    cli_put_explained(run->metrics, run->cli, run->model, e, "");
 }
 
 /* Do two paths, each may be NULL, name one file, there or not yet? */
@@ -246,8 +256,12 @@ static void print_start(const struct run *run, unsigned default_threads)
 
 static enum lockstep_status train(struct run *run, struct lockstep_error *err)
 {
-    const struct lockstep_events events = {
-        .user = run, .start = tell_start, .progress = show_progress, .epoch = end_epoch, .stop = &stop};
+    const struct lockstep_events events = {.user = run,
+                                           .start = tell_start,
+                                           .progress = show_progress,
+                                           .epoch = end_epoch,
+                                           .stop = &stop,
+                                           .explain = run->metrics ? put_explained : NULL};
     enum lockstep_status status;
     char digest[33];
 

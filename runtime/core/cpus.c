@@ -116,3 +116,14 @@ enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned
         return ls_fail(err, LOCKSTEP_E_USAGE, "threads: expected 1..%d, got %u", LS_THREADS_MAX, *threads);
     return LOCKSTEP_OK;
 }
+
+const char *ls_threads_why(const struct lockstep_options *options)
+{
+    const double quota = ls_cpus_quota();
+
+    if (options && options->threads)
+        return "as asked";
+    if (quota > 0.0 && quota < (double)ls_cpus_affinity())
+        return "CPU quota";
+    return ls_cpus_affinity() < ls_cpus_online() ? "affinity mask" : "all CPUs";
+}

@@ -64,6 +64,9 @@ enum { LS_THREADS_MAX = 1024 };
 /* options->threads checked, or the default. E_USAGE. */
 enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err);
 
+/* Why so many: "as asked", "CPU quota", "affinity mask", "all CPUs". */
+const char *ls_threads_why(const struct lockstep_options *options);
+
 /* Nanoseconds on the monotonic clock. */
 uint64_t ls_now(void);
 

@@ -158,14 +158,14 @@ double ls_cost_bytes(const struct ls_cost *c)
     return c->source + c->read + c->written + c->updated;
 }
 
-/* The smallest one that holds so many bytes of a worker; L3 is one for all. */
-static enum lockstep_level level_of(double held, unsigned threads)
+/* L1 and L2 are a worker's own, L3 is one for all. */
+enum lockstep_level ls_cost_level(const struct ls_flow *f, const struct ls_cost *c)
 {
-    if (held <= (double)ls_cache_bytes(LOCKSTEP_L1))
+    if (c->held <= (double)ls_cache_bytes(LOCKSTEP_L1))
         return LOCKSTEP_L1;
-    if (held <= (double)ls_cache_bytes(LOCKSTEP_L2))
+    if (c->held <= (double)ls_cache_bytes(LOCKSTEP_L2))
         return LOCKSTEP_L2;
-    return held * threads <= (double)ls_cache_bytes(LOCKSTEP_L3) ? LOCKSTEP_L3 : LOCKSTEP_DRAM;
+    return c->held * f->threads <= (double)ls_cache_bytes(LOCKSTEP_L3) ? LOCKSTEP_L3 : LOCKSTEP_DRAM;
 }
 
 /* As many reads as writes at the speed of a copy, the rest at that of what is left. */
@@ -177,16 +177,16 @@ static double memory_ns(const struct ls_cost *c, const struct lockstep_bandwidth
            (c->written - copied) / b->write;
 }
 
-struct ls_roof ls_cost_roof(const struct ls_flow *f, const struct ls_cost *c, double flops_done, double peak_gflops,
-                            const struct lockstep_bandwidth memory[LOCKSTEP_LEVELS])
+struct ls_roof ls_cost_roof(const struct ls_flow *f, const struct ls_cost *c, double flops_done,
+                            const struct ls_limits *limits)
 {
     static const char *const name[LOCKSTEP_LEVELS] = {"L1", "L2", "L3", "DRAM"};
-    const enum lockstep_level level = level_of(c->held, f->threads);
-    const enum lockstep_level data = level_of((double)f->data / f->threads, f->threads);
-    const double from_data = c->source / memory[data].read;
-    const double bytes_ns = from_data + memory_ns(c, &memory[level]), flops_ns = flops_done / peak_gflops;
+    const enum lockstep_level level = ls_cost_level(f, c);
+    const double data_ns = limits->data_read > 0.0 ? c->source / limits->data_read : 0.0;
+    const double bytes_ns = data_ns + memory_ns(c, &limits->memory[level]);
+    const double flops_ns = flops_done / limits->peak_gflops;
 
     if (flops_ns >= bytes_ns)
         return (struct ls_roof){flops_ns > 0.0 ? "FMA" : "", flops_ns * 1e-9};
-    return (struct ls_roof){name[from_data > bytes_ns / 2.0 ? data : level], bytes_ns * 1e-9};
+    return (struct ls_roof){data_ns > bytes_ns / 2.0 ? "data" : name[level], bytes_ns * 1e-9};
 }

@@ -9,13 +9,13 @@
 
 #include "train/clock.h"
 #include "train/engine.h"
+#include "train/limits.h"
 
 /* How a batch runs through an engine. */
 struct ls_flow {
     const struct ls_engine *e;
     size_t rows; /* of the batch */
     unsigned threads;
-    size_t data; /* bytes of the data set */
 };
 
 /* Of a step, all workers together; sizes in bytes. */
@@ -29,7 +29,7 @@ struct ls_cost {
 
 /* What bounds a work. */
 struct ls_roof {
-    const char *name; /* "FMA", "L1" ...; "": nothing */
+    const char *name; /* "FMA", "data", "L1" ...; "": nothing */
     double seconds;
 };
 
@@ -43,8 +43,11 @@ size_t ls_cost_blocks(const struct ls_flow *f);
 
 double ls_cost_bytes(const struct ls_cost *c);
 
-/* flops_done: without those left out. memory: bandwidths of all threads at once. */
-struct ls_roof ls_cost_roof(const struct ls_flow *f, const struct ls_cost *c, double flops_done, double peak_gflops,
-                            const struct lockstep_bandwidth memory[LOCKSTEP_LEVELS]);
+/* The smallest level of memory that holds what a call touches. */
+enum lockstep_level ls_cost_level(const struct ls_flow *f, const struct ls_cost *c);
+
+/* flops_done: without those left out. */
+struct ls_roof ls_cost_roof(const struct ls_flow *f, const struct ls_cost *c, double flops_done,
+                            const struct ls_limits *limits);
 
 #endif

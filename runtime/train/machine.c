@@ -30,10 +30,23 @@ static void isa_list(char *text, size_t size, bool all, unsigned features)
             at += (size_t)snprintf(text + at, size - at, "%s%s", at ? ", " : "", lk_isa_name((enum lk_isa)i));
 }
 
+/* What LOCKSTEP_ISA asks for, or NULL. */
+static const char *environment_isa(void)
+{
+    const char *name = getenv("LOCKSTEP_ISA");
+
+    return name && *name ? name : NULL;
+}
+
+const char *ls_machine_isa_why(const struct lockstep_options *options)
+{
+    return options && options->isa ? "as asked" : environment_isa() ? "LOCKSTEP_ISA" : "the best here";
+}
+
 enum lockstep_status ls_machine_table(const struct lockstep_options *options, struct lk_table *out,
                                       struct lockstep_error *err)
 {
-    const char *name = options ? options->isa : NULL, *env = getenv("LOCKSTEP_ISA");
+    const char *name = options ? options->isa : NULL;
     const char *from = name ? "isa" : "LOCKSTEP_ISA";
     char list[64];
     unsigned features;
@@ -41,8 +54,8 @@ enum lockstep_status ls_machine_table(const struct lockstep_options *options, st
 
     if (ls_machine_features(&features, err))
         return err->status;
-    if (!name && env && *env)
-        name = env;
+    if (!name)
+        name = environment_isa();
     isa = lk_isa_preferred(features);
     if (name && !lk_isa_find(name, &isa)) {
         isa_list(list, sizeof list, true, features);

@@ -14,4 +14,7 @@ enum lockstep_status ls_machine_features(unsigned *features, struct lockstep_err
 enum lockstep_status ls_machine_table(const struct lockstep_options *options, struct lk_table *out,
                                       struct lockstep_error *err);
 
+/* Why this one: "as asked", "LOCKSTEP_ISA", "the best here". */
+const char *ls_machine_isa_why(const struct lockstep_options *options);
+
 #endif

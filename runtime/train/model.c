@@ -112,7 +112,9 @@ struct lockstep_start ls_model_start(const struct lockstep_model *m, unsigned T,
     const struct ls_choice *c = &m->choice;
     const double barrier = c->barrier_ns > 0.0 ? c->barrier_ns : barrier_ns;
 
-    return (struct lockstep_start){.reduce = ls_reduce_name(c->reduce),
+    return (struct lockstep_start){.isa_why = m->isa_why,
+                                   .threads_why = m->threads_why,
+                                   .reduce = ls_reduce_name(c->reduce),
                                    .reduce_why = c->why,
                                    .owners_seconds = c->owners_ns * 1e-9,
                                    .replicas_seconds = c->replicas_ns * 1e-9,
@@ -155,6 +157,8 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
         ls_engine_init(&m->engine, &m->graph, &table, threads, m->choice.reduce, shards, ls_optim_find(r->optimizer),
                        r->seed, err))
         return err->status;
+    m->isa_why = ls_machine_isa_why(options);
+    m->threads_why = ls_threads_why(options);
     m->verify = options ? options->verify : 0;
     m->lr_rule = ls_lr_find(r->lr_schedule);
     host_fpenv = lk_fpenv_enter(); /* the answer does not depend on how the caller rounds */

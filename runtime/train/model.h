@@ -15,6 +15,7 @@ struct lockstep_model {
     ls_lr_fn *lr_rule;
     struct ls_graph graph;
     struct ls_engine engine;
+    const char *isa_why, *threads_why;
     struct ls_choice choice; /* of the way to reduce */
     enum ls_zero_skip { LS_ZERO_AUTO, LS_ZERO_ON, LS_ZERO_OFF } zero_skip;
     size_t verify; /* every so many steps of a training twice, 0: never */

@@ -5,7 +5,8 @@
 struct probe {
     double (*run)(const struct probe *p, size_t n);
     const struct lk_kernels *k;
-    float *x; /* of this worker, floats of them */
+    const float *x; /* of this worker, floats of them */
+    float *y;       /* the same, to be written */
     size_t floats;
 };
 
@@ -78,7 +79,7 @@ static double run_read(const struct probe *p, size_t n)
 static double run_write(const struct probe *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        p->k->peak_write(p->floats, 1.0f, p->x);
+        p->k->peak_write(p->floats, 1.0f, p->y);
     return (double)(n * p->floats * sizeof(float));
 }
 
@@ -88,14 +89,14 @@ static double run_copy(const struct probe *p, size_t n)
     const size_t half = p->floats / 2;
 
     for (size_t i = 0; i < n; i++)
-        p->k->peak_copy(half, p->x, p->x + half);
+        p->k->peak_copy(half, p->x, p->y + half);
     return (double)(n * 2 * half * sizeof(float));
 }
 
 static double run_update(const struct probe *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        p->k->peak_copy(p->floats, p->x, p->x);
+        p->k->peak_copy(p->floats, p->x, p->y);
     return (double)(n * 2 * p->floats * sizeof(float));
 }
 
@@ -155,9 +156,8 @@ static void measure_core(struct lockstep_rates *r, const struct lk_kernels *k, s
 struct lockstep_bandwidth ls_bandwidth(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
                                        float *memory, enum lockstep_level level, int rounds)
 {
-    struct probe p = {.k = k,
-                      .x = memory + w->t * (ls_level_bytes(LOCKSTEP_DRAM, w->T) / sizeof(float)),
-                      .floats = ls_level_bytes(level, w->T) / sizeof(float)};
+    const size_t floats = ls_level_bytes(level, w->T) / sizeof(float);
+    struct probe p = {.k = k, .x = memory + w->t * floats, .y = memory + w->t * floats, .floats = floats};
     struct lockstep_bandwidth b;
 
     p.run = run_write; /* first: what is only read may never get memory of its own */
@@ -169,6 +169,19 @@ struct lockstep_bandwidth ls_bandwidth(const struct lk_kernels *k, struct ls_wor
     p.run = run_update;
     b.update = fresh_rate(&p, w, cell, rounds);
     return b;
+}
+
+double ls_read_rate(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
+                    const struct lockstep_data *data, int rounds)
+{
+    const size_t bytes = data->rows * data->channels * data->length;
+    struct probe p = {.run = run_read, .k = k};
+    size_t first, end;
+
+    ls_span(bytes / sizeof(float), w->T, w->t, &first, &end);
+    p.x = (const float *)(const void *)data->x + first; /* only its bits count */
+    p.floats = end - first;
+    return fresh_rate(&p, w, cell, rounds);
 }
 
 struct lockstep_rates ls_rates(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,

@@ -9,6 +9,7 @@
 #define LS_PROBE_H
 
 #include "core/team.h"
+#include "data/data.h"
 
 struct ls_probe_cell {
     _Alignas(64) double done, best;
@@ -26,14 +27,16 @@ size_t ls_cache_bytes(enum lockstep_level level);
  * more than its L2, and for DRAM together four times the L3. */
 size_t ls_level_bytes(enum lockstep_level level, unsigned T);
 
-/* Bandwidth of one level, for each of its figures the best of `rounds`; memory as below. */
+/* Bandwidth of one level, for each of its figures the best of `rounds`. memory: T * ls_level_bytes(level, T) bytes at a
+ * 64-byte boundary. */
 struct lockstep_bandwidth ls_bandwidth(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
                                        float *memory, enum lockstep_level level, int rounds);
 
-/*
- * FMA peak, clock and bandwidths of the probes of k. memory: T * ls_level_bytes(LOCKSTEP_DRAM, T) bytes at a 64-byte
- * boundary, which the workers touch first.
- */
+/* GB/s of reading a data set in place, each worker its part; the best of `rounds`. */
+double ls_read_rate(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
+                    const struct lockstep_data *data, int rounds);
+
+/* FMA peak, clock and bandwidths of the probes of k; memory as for LOCKSTEP_DRAM above. */
 struct lockstep_rates ls_rates(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
                                float *memory);
 

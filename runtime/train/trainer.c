@@ -3,13 +3,13 @@
 #include "core/mem.h"
 #include "core/rng.h"
 #include "train/evaluate.h"
-#include "train/probe.h"
+#include "train/explained.h"
 #include "train/verify.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-enum { NO_STOP = -1, PEAK_ROUNDS_FIRST = 30, PEAK_ROUNDS = 10 };
+enum { NO_STOP = -1, PEAK_ROUNDS_FIRST = 30, PEAK_ROUNDS = 10, SAMPLES = 100, BANDWIDTH_ROUNDS = 3 };
 
 struct run {
     struct lockstep_model *m;
@@ -30,12 +30,28 @@ struct run {
     struct ls_batch twice; /* the step that all workers of the region are to compute twice */
     bool same;             /* ... and its bits */
     bool ended;            /* no more of them */
+
+    struct ls_findings found; /* for events->explain */
 };
 
 /* A worker of the region, and in the teams of the two engines: `second` only with --verify. NULL: in none. */
 struct crew {
     struct ls_worker *all, *first, *second;
 };
+
+/* Is step t computed twice? */
+static bool verified(const struct run *r, size_t t)
+{
+    return r->m->verify && !((t + 1) % r->m->verify);
+}
+
+/* Is each work of step t, with so many rows, timed? Evenly spread steps are, of whole batches computed once. */
+static bool timed(const struct run *r, size_t t, size_t rows)
+{
+    const size_t steps = r->batches * r->m->recipe.epochs, apart = (steps + SAMPLES - 1) / SAMPLES;
+
+    return r->events->explain && t % apart == 0 && rows == r->m->recipe.batch && !verified(r, t);
+}
 
 /* Batch `step` of the epoch; t counts all steps of the run. */
 static struct ls_batch batch_of(const struct run *r, size_t step, size_t t)
@@ -49,6 +65,8 @@ static struct ls_batch batch_of(const struct run *r, size_t step, size_t t)
                          .step = (uint32_t)(r->m->steps + t)};
     const double lr = ls_lr(r->m->lr_rule, c->lr, c->warmup, t, r->batches * c->epochs);
 
+    if (timed(r, t, b.source.rows))
+        b.clock = r->found.laps.clock;
     r->m->engine.optim->scalars(c, lr, r->m->steps + t + 1, &b.optim);
     return b;
 }
@@ -186,7 +204,7 @@ static bool run_twice(struct run *r, const struct crew *c)
 /* Step t: false when it ends the run. */
 static bool run_step(struct run *r, const struct crew *c, size_t t, const struct ls_batch *b)
 {
-    if (!r->m->verify || (t + 1) % r->m->verify)
+    if (!verified(r, t))
         return ls_step(&r->m->engine, c->first, b);
     if (c->all->t == 0)
         r->twice = *b;
@@ -225,6 +243,8 @@ static bool run_steps(struct run *r, const struct crew *c, struct account *a)
                 r->finite = false;
             return false;
         }
+        if (b.clock)
+            ls_laps_take(&r->found.laps, w);
         if (w->t == 0) {
             account_step(r, w, a, &b);
             r->steps_done = t + 1;
@@ -271,8 +291,10 @@ static void run_epochs(struct run *r, const struct crew *c)
 
     ls_engine_join(e, w);
     probe(r, w, PEAK_ROUNDS_FIRST);
-    if (w->t == 0)
+    if (w->t == 0) {
+        r->found.threads = w->T;
         tell_start(r, w);
+    }
     for (size_t epoch = 1; epoch <= r->m->recipe.epochs; epoch++) {
         struct account a = {.epoch = epoch};
         uint64_t end, evaluated;
@@ -333,7 +355,8 @@ static enum lockstep_status alloc_run(struct run *r, struct lockstep_error *err)
         if (!r->hit[i])
             return err->status;
     }
-    if (r->test && ls_pass_alloc(&r->eval, r->test, err))
+    if ((r->test && ls_pass_alloc(&r->eval, r->test, err)) ||
+        (r->events->explain && ls_laps_init(&r->found.laps, &r->m->engine, SAMPLES, err)))
         return err->status;
     return r->m->verify ? ls_verify_init(&r->verify, &r->m->engine, batch, err) : LOCKSTEP_OK;
 }
@@ -347,7 +370,26 @@ static void free_run(struct run *r)
         ls_free(r->hit[i]);
     }
     ls_pass_free(&r->eval);
+    ls_laps_free(&r->found.laps);
     ls_verify_free(&r->verify);
+}
+
+/* Behind the training: what its sampled steps tell. */
+static void tell_explained(struct run *r)
+{
+    const struct ls_engine *e = &r->m->engine;
+    bool level[LOCKSTEP_LEVELS] = {false};
+    struct lockstep_explained *explained;
+    struct lockstep_error err;
+
+    r->found.limits.peak_gflops = r->peak;
+    r->found.barrier_ns = r->barrier_ns;
+    ls_findings_levels(&r->found, level);
+    if (ls_limits_measure(&r->found.limits, &e->kernels.k, e->threads, r->train, level, BANDWIDTH_ROUNDS, &err) ||
+        ls_explained_new(&r->found, &explained, &err))
+        return;
+    r->events->explain(r->events->user, explained);
+    lockstep_explained_free(explained);
 }
 
 /* Workers of the region: the larger of the two teams. */
@@ -363,8 +405,13 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
                                     struct lockstep_error *err)
 {
     static const struct lockstep_events silent;
-    struct run r = {
-        .m = m, .train = train, .test = test, .events = events ? events : &silent, .finite = true, .same = true};
+    struct run r = {.m = m,
+                    .train = train,
+                    .test = test,
+                    .events = events ? events : &silent,
+                    .finite = true,
+                    .same = true,
+                    .found = {.m = m, .data = train}};
 
     if (m->recipe.batch > train->rows)
         return ls_fail(err, LOCKSTEP_E_USAGE, "batch: expected at most the %zu rows of the data, got %zu", train->rows,
@@ -390,6 +437,8 @@ enum lockstep_status lockstep_train(struct lockstep_model *m, const struct locks
         else if (!ls_engine_finite(&m->engine))
             ls_fail(err, LOCKSTEP_E_NONFINITE,
                     "training stopped: weights are not finite after step %zu (try a smaller lr)", r.steps_done);
+        else if (r.events->explain)
+            tell_explained(&r);
     }
     free_run(&r);
     return err->status;

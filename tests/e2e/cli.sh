@@ -142,8 +142,8 @@ files() {
     local field='"\(seconds\|eval_seconds\|samples_per_second\|gflops\|peak_share\|effective_gflops\|barrier_ns\|barriers\|peak_bytes\)":[^,}]*,\?'
     for t in 1 2; do
         "$lockstep" train "${small[@]}" --threads "$t" --save "$work/model$t" --metrics "$work/metrics$t" >"$out$t" 2>"$err"
-        sed "1d; s/$field//g" "$work/metrics$t" >"$work/numbers$t"
-        [[ $(wc -l <"$work/metrics$t") == 3 ]] || fail 'expected three lines of metrics'
+        sed "1d; \$d; s/$field//g" "$work/metrics$t" >"$work/numbers$t"
+        [[ $(wc -l <"$work/metrics$t") == 4 ]] || fail 'expected four lines of metrics'
     done
     cmp "$work/model1" "$work/model2" || fail 'two runs saved different files'
     cmp "$work/numbers1" "$work/numbers2" || fail 'metrics differ between one and two threads'
@@ -182,8 +182,9 @@ reduce_choices() {
     start "(owners|replicas): predicted [0-9.]+ ms a step by owners, [0-9.]+ by replicas; barrier $ns" --threads 2 --shards 4
     python3 - "$work/start" <<'END' || fail "start record: $(head -n 1 "$work/start")"
 import json, sys
-start, epoch, _ = map(json.loads, open(sys.argv[1]))
+start, epoch, _, _ = map(json.loads, open(sys.argv[1]))
 assert start["record"] == "start" and start["reduce_why"] == "predicted" and start["threads"] == 2 and start["shards"] == 4
+assert start["threads_why"] == "as asked" and start["isa_why"] in ("the best here", "LOCKSTEP_ISA")
 assert start["reduce"] == ("replicas" if start["replicas_seconds"] < 0.98 * start["owners_seconds"] else "owners")
 assert start["barrier_ns"] > 0 and epoch["barrier_ns"] > 0 and start["verify"] == 0
 END
@@ -219,7 +220,7 @@ explained() {
     bad 2 '--epochs: this command has no such option' explain --epochs 3
     bad 2 'batch: expected at most the 2500 rows of the data, got 2501' explain --data "$tiny" --batch 2501
     "$lockstep" explain "${small[@]:0:6}" --threads 2 --isa ref --zero-skip on >"$out" || fail 'explain: expected exit code 0'
-    for row in 'input +input +forward +gather_u8 nonzero +ref ' '1 +linear.16. +forward +gemm_fwd_skip . relu +ref ' \
+    for row in 'input +input +forward +gather_u8 nonzero +ref +250 rows a call +2 ' '1 +linear.16. +forward +gemm_fwd_skip . relu +ref ' \
         '3 +linear.10. +backward +gemm_dx . relu. +ref ' '3 +linear.10. +grad +gemm_dw +ref .*FMA' \
         ' +update +adam transpose +ref ' 'sum of the ops ' ' +waiting +2 barriers ' ' +other ' 'step [0-9.]+ us, without the clocks'; do
         grep -qE "^$row" "$out" || fail "explain: expected /$row/: $(cat "$out")"
@@ -231,7 +232,23 @@ import json, sys
 e = json.load(open(sys.argv[1]))
 assert e["flops"] == sum(w["flops"] for w in e["work"]) == 500 * 2 * (2 * 784 * 16 + 3 * 16 * 10)
 assert {w["phase"] for w in e["work"]} == {"forward", "backward", "grad", "update", "waiting", "other"}
-assert all(w["seconds"] > 0 and w["roof_seconds"] > 0 for w in e["work"] if w["node"])
+assert all(w["seconds"] > 0 and w["roof_seconds"] > 0 and w["threads"] == 1 for w in e["work"] if w["node"])
+END
+    # The same record ends the metrics of a training; with --verify 1 no step is timed.
+    "$lockstep" train "${small[@]}" --threads 1 --zero-skip off --metrics "$work/timed" >/dev/null 2>&1
+    "$lockstep" train "${small[@]}" --threads 1 --zero-skip off --verify 1 --metrics "$work/untimed" >/dev/null 2>&1
+    python3 - "$out" "$work/timed" "$work/untimed" <<'END' || fail "the record of explain: $(tail -n 1 "$work/timed")"
+import json, sys
+own, timed, untimed = (json.loads(open(f).read().splitlines()[-1] if i else open(f).read()) for i, f in enumerate(sys.argv[1:]))
+for e in timed, untimed:
+    assert e["record"] == "explain" and e.keys() == own.keys() and e["threads_why"] == "as asked"
+    measured = ("seconds", "roof", "roof_seconds", "roof_share")
+    same = lambda w: {k: v for k, v in w.items() if k not in measured}
+    assert list(map(same, e["work"])) == list(map(same, own["work"]))
+assert 0 < timed["steps"] <= 100 and all(w["seconds"] > 0 and w["roof_share"] > 0 for w in timed["work"] if w["node"])
+assert timed["plain_seconds"] is None and own["plain_seconds"] > 0
+assert untimed["steps"] == 0 and untimed["step_seconds"] is None
+assert all(w["seconds"] is w["roof_share"] is None and w["roof_seconds"] > 0 for w in untimed["work"] if w["node"])
 END
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lockstep_explain: every work of a step is there once with its kernel, FLOPs add up, the model is as before; and the
- * slots that ops say they call are those that they call. */
+ * lockstep_explain and the report of a training: every work of a step is there once with its kernel, FLOPs add up, the
+ * model is as without; and the slots that ops say they call are those that they call. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,7 +59,8 @@ static const struct lockstep_work *find(const struct lockstep_explained *e, cons
     return found;
 }
 
-static void check_works(const struct lockstep_model *m, const struct lockstep_explained *e)
+/* timed: with what steps took. */
+static void check_works(const struct lockstep_model *m, const struct lockstep_explained *e, bool timed)
 {
     static const char *const phase[LS_PHASES] = {"forward", "branches", "backward", "grad", "add", "update"};
     size_t works = 2;
@@ -74,7 +76,8 @@ static void check_works(const struct lockstep_model *m, const struct lockstep_ex
                 continue;
             works++;
             flops += w->flops;
-            assert_true(w->seconds > 0.0 && w->roof_seconds > 0.0 && w->bytes > 0.0 && *w->roof);
+            assert_true((w->seconds > 0.0) == timed && w->roof_seconds > 0.0 && w->bytes > 0.0 && *w->roof);
+            assert_true(w->threads > 0 && w->threads <= m->engine.threads);
             assert_true(w->flops_done > 0.0 ? w->flops_done <= w->flops : w->flops == 0.0);
             assert_string_equal(w->isa, *w->kernel ? lockstep_model_isa(m) : "");
         }
@@ -83,7 +86,7 @@ static void check_works(const struct lockstep_model *m, const struct lockstep_ex
     assert_true(e->flops == flops);
     assert_non_null(find(e, "", "waiting"));
     assert_non_null(find(e, "", "other"));
-    assert_true(e->step_seconds > 0.0 && e->plain_seconds > 0.0 && e->steps > 0);
+    assert_true((e->step_seconds > 0.0) == timed && (e->steps > 0) == timed);
 }
 
 /* The digest after explaining, and after a training behind it, is that of a model that was never explained. */
@@ -115,7 +118,8 @@ static void every_work(void **state)
             struct lockstep_explained *e = explain(m);
 
             other = model_of(texts[t], &o, run % 3 ? 4 : 1);
-            check_works(m, e);
+            check_works(m, e, true);
+            assert_true(e->plain_seconds > 0.0);
             check_untouched(m, other);
             lockstep_explained_free(e);
             lockstep_model_free(m);
@@ -155,6 +159,32 @@ static void names_kernels(void **state)
     }
 }
 
+/* Products are told their tile, of one vector with more rows; only those, and ref has none. */
+static void names_tiles(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LK_ISA_COUNT; i++) {
+        const struct lockstep_options o = {.threads = 1, .isa = lk_isa_name((enum lk_isa)i), .zero_skip = "off"};
+        struct lockstep_model *m;
+        struct lockstep_explained *e;
+        size_t rows[2], cols[2];
+
+        if (!lk_isa_supported((enum lk_isa)i, lk_cpu_features()))
+            continue;
+        m = model_of("flatten | linear(40) | relu | linear(7) | relu | linear(10)", &o, 1);
+        e = explain(m);
+        for (size_t k = 0; k < e->works; k++)
+            assert_int_equal(*e->work[k].tile != 0, i != LK_ISA_ref && e->work[k].flops > 0.0);
+        if (i != LK_ISA_ref) {
+            assert_int_equal(sscanf(find(e, "1", "forward")->tile, "%zu x %zu", &rows[0], &cols[0]), 2);
+            assert_int_equal(sscanf(find(e, "3", "forward")->tile, "%zu x %zu", &rows[1], &cols[1]), 2);
+            assert_true(rows[0] * cols[0] == rows[1] * cols[1] && rows[0] < rows[1]);
+        }
+        lockstep_explained_free(e);
+        lockstep_model_free(m);
+    }
+}
+
 static void wrong_batch(void **state)
 {
     struct lockstep_data few = digits;
@@ -166,6 +196,65 @@ static void wrong_batch(void **state)
     assert_int_equal(lockstep_explain(m, &few, 0.0, &e, &err), LOCKSTEP_E_USAGE);
     assert_null(e);
     lockstep_model_free(m);
+}
+
+/* ---- the report of a training ---- */
+
+struct heard {
+    struct lockstep_model *m;
+    bool timed;
+    size_t reports, barriers, allocations;
+};
+
+static void hear_epoch(void *user, const struct lockstep_epoch *e)
+{
+    struct heard *h = user;
+
+    h->barriers = e->counts.barriers;
+    h->allocations += e->counts.allocations;
+}
+
+static void hear_report(void *user, const struct lockstep_explained *e)
+{
+    struct heard *h = user;
+
+    h->reports++;
+    check_works(h->m, e, h->timed);
+    assert_true(e->steps <= 100 && e->plain_seconds == 0.0 && e->data_read > 0.0);
+}
+
+/* Train; the digest. */
+static struct heard train(const struct lockstep_options *o, bool report, char digest[33])
+{
+    struct lockstep_model *m = model_of("flatten | linear(40) | relu | linear(10)", o, 2);
+    struct heard h = {.m = m, .timed = o->verify != 1};
+    const struct lockstep_events events = {.user = &h, .epoch = hear_epoch, .explain = report ? hear_report : NULL};
+
+    m->recipe.epochs = 3;
+    if (lockstep_train(m, &digits, NULL, &events, &err))
+        fail_msg("%s", err.text);
+    lockstep_model_digest(m, digest);
+    lockstep_model_free(m);
+    return h;
+}
+
+/* A training that reports does what one does that does not: the same bits, no barrier more, no memory. Steps computed
+ * twice are not timed. */
+static void training_reports(void **state)
+{
+    (void)state;
+    for (unsigned run = 0; run < 8; run++) {
+        const struct lockstep_options o = {
+            .threads = 1 + run % 2, .reduce = run & 2 ? "replicas" : "owners", .verify = run & 4 ? run % 2 + 1 : 0};
+        char with[33], without[33];
+        const struct heard a = train(&o, true, with), b = train(&o, false, without);
+
+        assert_string_equal(with, without);
+        assert_int_equal(a.reports, 1);
+        assert_int_equal(b.reports, 0);
+        assert_int_equal(a.barriers, b.barriers);
+        assert_int_equal(a.allocations, 0);
+    }
 }
 
 /* ---- the slots of ops ---- */
@@ -247,8 +336,9 @@ static void slots_exist(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_work),  cmocka_unit_test(names_kernels), cmocka_unit_test(wrong_batch),
-        cmocka_unit_test(slots_exist), cmocka_unit_test(no_other_slot),
+        cmocka_unit_test(every_work),    cmocka_unit_test(names_kernels),    cmocka_unit_test(names_tiles),
+        cmocka_unit_test(wrong_batch),   cmocka_unit_test(training_reports), cmocka_unit_test(slots_exist),
+        cmocka_unit_test(no_other_slot),
     };
 
     return cmocka_run_group_tests(tests, draw, free_digits);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which register tile a product takes (lk_tile_fn): the full one of simd/gemm.h, conv.h and skip.h. Rows are equalised
+ * over the tiles of a call, so most are a little lower.
+ */
+#ifndef LK_SIMD_TILE_H
+#define LK_SIMD_TILE_H
+
+#include "simd/conv.h"
+#include "simd/skip.h"
+
+/* Of NV vectors, or of one with more rows. */
+static struct lk_tile dense_tile(size_t rows, size_t rows_1, size_t N)
+{
+    return vectors_at(N, 0) == NV ? (struct lk_tile){rows, NR} : (struct lk_tile){rows_1, VL};
+}
+
+static struct lk_tile skip_tile(size_t rows, size_t N)
+{
+    const size_t vectors = (N + VL - 1) / VL;
+
+    return (struct lk_tile){rows, (vectors < LK_NV_SKIP ? vectors : LK_NV_SKIP) * VL};
+}
+
+static struct lk_tile tile_of(enum lk_slot slot, size_t N, size_t groups)
+{
+    switch (slot) {
+    case LK_SLOT_gemm_fwd:
+    case LK_SLOT_gemm_dx:
+        return dense_tile(LK_MR, LK_MR_1, N);
+    case LK_SLOT_gemm_dw:
+        return dense_tile(LK_MR_DW, LK_MR_DW_1, N);
+    case LK_SLOT_gemm_fwd_skip:
+        return skip_tile(LK_MR_SKIP, N);
+    case LK_SLOT_gemm_dw_skip:
+        return skip_tile(LK_MR_DW_SKIP, N);
+    case LK_SLOT_conv_fwd:
+    case LK_SLOT_conv_dx:
+        return groups > 1 ? (struct lk_tile){CONV_ROWS, VL} : dense_tile(LK_MR, LK_MR_1, N);
+    case LK_SLOT_conv_dw:
+        return groups > 1 ? (struct lk_tile){CONV_ROWS, VL} : dense_tile(LK_MR_DW, LK_MR_DW_1, N);
+    default:
+        return (struct lk_tile){0, 0};
+    }
+}
+
+#endif
