@@ -8,7 +8,7 @@
 #ifndef LS_COLUMNS_H
 #define LS_COLUMNS_H
 
-#include "graph/graph.h"
+#include "train/engine.h"
 
 /* Panels [panel, panel + panels) of rows [row, row + rows). */
 struct ls_rectangle {
@@ -19,6 +19,12 @@ struct ls_rectangle {
 static inline bool ls_columns_pay(size_t features, unsigned T)
 {
     return T > 1 && lk_panels(features) >= 2 * (size_t)T;
+}
+
+/* Does a team that runs a block together share this node's result (or gradient) of so many features by columns? */
+static inline bool ls_columns_shared(const struct ls_engine *e, const struct ls_node *n, size_t features, unsigned T)
+{
+    return e->columns && n->op->splits && ls_columns_pay(features, T);
 }
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/cost.h"
 
+#include "train/columns.h"
 #include "train/probe.h"
 
 static bool has_params(const struct ls_node *n)
@@ -75,21 +76,38 @@ static double calls(const struct ls_flow *f)
     return (double)(ls_cost_blocks(f) * (f->e->reduce == LS_OWNERS ? f->threads : 1));
 }
 
-static struct ls_cost rows_cost(const struct ls_flow *f, double flops, double read, double written, double weights)
+size_t ls_cost_columns(const struct ls_flow *f, const struct ls_node *n, enum ls_phase phase)
 {
-    const double rows = (double)f->rows;
+    const size_t features = phase == LS_PHASE_FORWARD    ? n->features
+                            : phase == LS_PHASE_BACKWARD ? n->input[0]->features
+                                                         : 0;
 
-    return (struct ls_cost){.flops = rows * flops,
-                            .read = rows * read + calls(f) * weights,
-                            .written = rows * written,
-                            .held = rows / calls(f) * (read + written) + weights};
+    return f->e->reduce == LS_OWNERS && ls_columns_shared(f->e, n, features, f->threads) ? features : 0;
+}
+
+/* Of a row: FLOPs, what is read for each of its columns, what is read beside them, what is written. */
+struct row {
+    double flops, read, beside, written;
+};
+
+/* Shared by rows, each call reads all weights; by columns each reads all rows, and its weights. */
+static struct ls_cost rows_cost(const struct ls_flow *f, const struct row *r, double weights, bool columns)
+{
+    const double rows = (double)f->rows, blocks = (double)ls_cost_blocks(f), parts = calls(f) / blocks;
+    const double read = columns ? parts * r->read : r->read, weights_read = columns ? blocks : calls(f);
+
+    return (struct ls_cost){.flops = rows * r->flops,
+                            .read = rows * (read + r->beside) + weights_read * weights,
+                            .written = rows * r->written,
+                            .held = (rows * (read + r->beside + r->written) + weights_read * weights) / calls(f)};
 }
 
 /* A loss may write the gradient of its input at once. */
 static struct ls_cost forward(const struct ls_flow *f, const struct ls_node *n)
 {
     const double gradient = n->op->loss && !n->op->backward ? inputs(n, true) : 0.0;
-    struct ls_cost c = rows_cost(f, (double)n->flops, inputs(n, false), value(n) + gradient, params(n));
+    const struct row r = {.flops = (double)n->flops, .read = inputs(n, false), .written = value(n) + gradient};
+    struct ls_cost c = rows_cost(f, &r, params(n), ls_cost_columns(f, n, LS_PHASE_FORWARD));
 
     if (n == f->e->g->input)
         c.source = (double)(f->rows * n->features);
@@ -98,19 +116,21 @@ static struct ls_cost forward(const struct ls_flow *f, const struct ls_node *n)
 
 static struct ls_cost branches(const struct ls_flow *f, const struct ls_node *n)
 {
-    const double extra = (double)n->n_extra * value(n);
-    struct ls_cost c = rows_cost(f, 0.0, extra, 0.0, 0.0);
+    const struct row r = {.read = (double)n->n_extra * value(n)};
+    struct ls_cost c = rows_cost(f, &r, 0.0, false);
 
-    c.updated = 2.0 * (double)f->rows * extra;
+    c.updated = 2.0 * (double)f->rows * r.read;
     return c;
 }
 
 static struct ls_cost backward(const struct ls_flow *f, const struct ls_node *n)
 {
-    const double flops = (double)(n->flops * (size_t)(n->wants_dx[0] + n->wants_dx[1]));
-    const double activated = n->dx_act != LK_ACT_NONE ? value(n->input[0]) : 0.0;
+    const struct row r = {.flops = (double)(n->flops * (size_t)(n->wants_dx[0] + n->wants_dx[1])),
+                          .read = n->op->loss ? inputs(n, false) : value(n),
+                          .beside = n->dx_act != LK_ACT_NONE ? value(n->input[0]) : 0.0,
+                          .written = inputs(n, true)};
 
-    return rows_cost(f, flops, (n->op->loss ? inputs(n, false) : value(n)) + activated, inputs(n, true), transposed(n));
+    return rows_cost(f, &r, transposed(n), ls_cost_columns(f, n, LS_PHASE_BACKWARD));
 }
 
 /* ---- gradient phase ---- */

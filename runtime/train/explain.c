@@ -160,6 +160,8 @@ static void explain_worker(void *arg, struct ls_worker *w)
 
     ls_engine_join(&r->m->engine, w);
     measure_peak(r, w);
+    if (w->t == 0)
+        r->m->engine.columns = !ls_barrier_slept(r->found.barrier_ns, w->T); /* as in training */
     finite = measure_steps(r, w);
     measure_peak(r, w);
     if (w->t == 0) {

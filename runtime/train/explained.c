@@ -169,15 +169,18 @@ static unsigned workers_of(const struct ls_flow *f, size_t node, enum ls_phase p
     return smaller(replicas ? f->e->shards : f->rows / ls_cost_blocks(f), f->threads);
 }
 
-/* Rows of a call, or how many units there are and the size of most. */
+/* Rows of a call, or columns of it and their rows, or how many units there are and the size of most. */
 static void tell_schedule(const struct ls_flow *f, size_t node, enum ls_phase phase, struct lockstep_work *out)
 {
-    const size_t rows = f->rows / ls_cost_blocks(f) / (f->e->reduce == LS_OWNERS ? f->threads : 1);
+    const size_t block = f->rows / ls_cost_blocks(f), columns = ls_cost_columns(f, &f->e->g->node[node], phase);
+    const size_t rows = f->e->reduce == LS_OWNERS ? block / f->threads : block;
     const struct ls_unit *first;
     const size_t units = count_units(f->e->g, node, &first);
 
-    out->threads = workers_of(f, node, phase);
-    if (phase < LS_PHASE_GRAD)
+    out->threads = columns ? f->threads : workers_of(f, node, phase);
+    if (columns)
+        snprintf(out->how, sizeof out->how, "%zu columns of %zu rows", columns / f->threads, block);
+    else if (phase < LS_PHASE_GRAD)
         snprintf(out->how, sizeof out->how, "%zu rows a call", rows ? rows : 1);
     else if (first)
         snprintf(out->how, sizeof out->how, "%zu unit%s of %zu x %zu", units, units == 1 ? "" : "s", first->rows,
@@ -222,10 +225,27 @@ static void report_item(struct ls_findings *f, const struct ls_flow *flow, size_
     tell_schedule(flow, item->node, item->phase, out);
 }
 
-/* Barriers of a step: two a block, or two with replicas. */
+/* Barriers of a step: two with replicas; with owners two a block, and one before and behind works shared by columns. */
+static size_t barriers_of(const struct ls_findings *f, const struct ls_flow *flow)
+{
+    bool columns = false;
+    size_t n = 2;
+
+    if (f->m->engine.reduce == LS_REPLICAS)
+        return n;
+    for (size_t i = 0; i < f->laps.items && f->laps.item[i].phase < LS_PHASE_GRAD; i++) {
+        const struct ls_item *item = &f->laps.item[i];
+        const bool before = columns;
+
+        columns = ls_cost_columns(flow, &f->m->graph.node[item->node], item->phase);
+        n += before || columns;
+    }
+    return n * ls_cost_blocks(flow);
+}
+
 static void report_waiting(struct ls_findings *f, const struct ls_flow *flow, struct lockstep_work *out)
 {
-    const size_t barriers = 2 * (f->m->engine.reduce == LS_OWNERS ? ls_cost_blocks(flow) : 1);
+    const size_t barriers = barriers_of(f, flow);
 
     *out = (struct lockstep_work){.node = "", .text = "", .phase = "waiting", .isa = "", .roof = ""};
     out->threads = f->threads;

@@ -112,7 +112,7 @@ static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *
 static void run_node(struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
                      const struct ls_context *own, size_t features)
 {
-    const bool columns = k->together && k->e->columns && n->op->splits && ls_columns_pay(features, k->w->T);
+    const bool columns = k->together && ls_columns_shared(k->e, n, features, k->w->T);
 
     if (columns || k->columns)
         wait(k);
