@@ -13,7 +13,8 @@
 #include <string.h>
 
 #include "data/data.h"
-#include "train/cost.h"
+#include "train/evaluate.h"
+#include "train/explained.h"
 #include "train/gradcheck.h"
 #include "train/machine.h"
 #include "train/model.h"
@@ -262,6 +263,63 @@ static void training_reports(void **state)
     }
 }
 
+/* ---- shared by columns ---- */
+
+struct stepped {
+    struct lockstep_model *m;
+    uint32_t index[BATCH];
+    float loss[BATCH];
+    uint8_t hit[BATCH];
+    size_t barriers;
+};
+
+static void step_once(void *arg, struct ls_worker *w)
+{
+    struct stepped *s = arg;
+    const struct ls_batch b = {
+        .source = ls_data_source(&digits, s->index, BATCH), .mode = LS_GRADIENT, .loss = s->loss, .hit = s->hit};
+    unsigned before;
+
+    ls_engine_join(&s->m->engine, w);
+    before = w->phase;
+    ls_step(&s->m->engine, w, &b);
+    if (w->t == 0)
+        s->barriers = w->phase - before;
+}
+
+/* What a report without laps says of a step that shares layers by columns, and how many barriers the step took. */
+static void columns_told(void **state)
+{
+    static const char *const reduces[] = {"owners", "replicas"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct stepped s = {.m = model_of("flatten | linear(100) | relu | linear(80) | relu | linear(10)",
+                                          &(struct lockstep_options){.threads = 2, .reduce = reduces[i]}, 2)};
+        struct ls_findings f = {.m = s.m, .data = &digits, .threads = 2};
+        struct lockstep_explained *e;
+        char text[48];
+
+        for (int level = 0; level < LOCKSTEP_LEVELS; level++)
+            f.limits.memory[level] = (struct lockstep_bandwidth){1.0, 1.0, 1.0, 1.0};
+        f.limits.peak_gflops = f.limits.data_read = 1.0;
+        s.m->engine.columns = true;
+        ls_team_run(2, step_once, &s);
+        assert_int_equal(ls_laps_init(&f.laps, &s.m->engine, 1, &err), LOCKSTEP_OK);
+        assert_int_equal(ls_explained_new(&f, &e, &err), LOCKSTEP_OK);
+        check_works(s.m, e, false);
+        assert_string_equal(find(e, "1", "forward")->how, i ? "130 rows a call" : "50 columns of 130 rows");
+        assert_string_equal(find(e, "3", "backward")->how, i ? "130 rows a call" : "50 columns of 130 rows");
+        assert_string_equal(find(e, "5", "backward")->how, i ? "130 rows a call" : "40 columns of 130 rows");
+        assert_string_equal(find(e, "5", "forward")->how, i ? "130 rows a call" : "65 rows a call");
+        snprintf(text, sizeof text, "%zu barriers", s.barriers);
+        assert_string_equal(find(e, "", "waiting")->how, text);
+        lockstep_explained_free(e);
+        ls_laps_free(&f.laps);
+        lockstep_model_free(s.m);
+    }
+}
+
 /* ---- the slots of ops ---- */
 
 static bool word_in(const char *words, const char *word)
@@ -341,9 +399,9 @@ static void slots_exist(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_work),    cmocka_unit_test(names_kernels),    cmocka_unit_test(names_tiles),
-        cmocka_unit_test(wrong_batch),   cmocka_unit_test(training_reports), cmocka_unit_test(slots_exist),
-        cmocka_unit_test(no_other_slot),
+        cmocka_unit_test(every_work),  cmocka_unit_test(names_kernels),    cmocka_unit_test(names_tiles),
+        cmocka_unit_test(wrong_batch), cmocka_unit_test(training_reports), cmocka_unit_test(columns_told),
+        cmocka_unit_test(slots_exist), cmocka_unit_test(no_other_slot),
     };
 
     return cmocka_run_group_tests(tests, draw, free_digits);
