@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/columns.h"
 
+#include "train/reduce.h"
+
 enum { STRIP = 2 };
 
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+void ls_columns_choose(struct ls_engine *e, double barrier_ns, unsigned threads)
+{
+    if (!e->columns_fixed)
+        e->columns = !ls_barrier_slept(barrier_ns, threads);
 }
 
 size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out)

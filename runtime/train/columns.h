@@ -21,6 +21,10 @@ static inline bool ls_columns_pay(size_t features, unsigned T)
     return T > 1 && lk_panels(features) >= 2 * (size_t)T;
 }
 
+/* Share by columns from now on, unless workers share CPUs: then a barrier takes as long as thousands of lines that cross.
+ * Called by one worker, before a barrier. */
+void ls_columns_choose(struct ls_engine *e, double barrier_ns, unsigned threads);
+
 /* Does a team that runs a block together share this node's result (or gradient) of so many features by columns? */
 static inline bool ls_columns_shared(const struct ls_engine *e, const struct ls_node *n, size_t features, unsigned T)
 {

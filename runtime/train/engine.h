@@ -47,6 +47,7 @@ struct ls_engine {
     struct ls_report *report; /* [threads] */
     bool skip;                /* leave out terms where the input is 0 */
     bool columns;             /* share wide layers by columns (columns.h) */
+    bool columns_fixed;       /* ... whatever a barrier takes */
     atomic_bool bad_weights;  /* a parameter is not finite, so that every term counts */
 };
 

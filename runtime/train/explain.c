@@ -3,6 +3,7 @@
  * rows as in training. */
 #include "core/mem.h"
 #include "core/rng.h"
+#include "train/columns.h"
 #include "train/evaluate.h"
 #include "train/explained.h"
 
@@ -161,7 +162,7 @@ static void explain_worker(void *arg, struct ls_worker *w)
     ls_engine_join(&r->m->engine, w);
     measure_peak(r, w);
     if (w->t == 0)
-        r->m->engine.columns = !ls_barrier_slept(r->found.barrier_ns, w->T); /* as in training */
+        ls_columns_choose(&r->m->engine, r->found.barrier_ns, w->T);
     finite = measure_steps(r, w);
     measure_peak(r, w);
     if (w->t == 0) {

@@ -55,7 +55,7 @@ enum lockstep_status ls_load_measure(struct ls_load *load, const struct lk_kerne
 /* The faster way by the model; owners, which need less memory, unless replicas win by more than 2 %. */
 struct ls_choice ls_reduce_choose(const struct ls_load *load);
 
-/* Do workers wait for each other's CPU? Then a barrier takes as long as thousands of lines that cross. */
+/* Do workers wait for each other's CPU? */
 bool ls_barrier_slept(double barrier_ns, unsigned threads);
 
 /*

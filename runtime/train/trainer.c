@@ -2,6 +2,7 @@
  * Training: epochs of steps in one parallel region, from the first batch to the last evaluation. */
 #include "core/mem.h"
 #include "core/rng.h"
+#include "train/columns.h"
 #include "train/evaluate.h"
 #include "train/explained.h"
 #include "train/verify.h"
@@ -264,7 +265,7 @@ static void probe(struct run *r, struct ls_worker *w, int rounds)
     if (w->t == 0) {
         r->peak = peak;
         r->barrier_ns = barrier;
-        r->m->engine.columns = !ls_barrier_slept(barrier, w->T);
+        ls_columns_choose(&r->m->engine, barrier, w->T);
     }
 }
 
