@@ -84,7 +84,6 @@ Setup setup_conv_dx()
             }};
 }
 
-/* All taps; the first call takes the bias gradient, too. */
 Setup setup_conv_dw()
 {
     return {conv_shapes(), [](const lk_kernels &k, const Shape &s) {
@@ -93,10 +92,8 @@ Setup setup_conv_dw()
                 auto dw = panels(g.taps * g.C, g.O), db = panels(1, g.O);
 
                 return Job{[=] {
-                               for (size_t tap = 0; tap < g.taps; tap++)
-                                   k.conv_dw(&g, tap, 0, g.C, 0, g.O, x.cview(), d.cview(),
-                                             dw.get() + tap * g.C * kPanel, g.taps * g.C * kPanel,
-                                             tap ? nullptr : db.get(), 1);
+                               k.conv_dw(&g, 0, g.taps * g.C, 0, g.O, x.cview(), d.cview(), dw.get(),
+                                         g.taps * g.C * kPanel, db.get(), 1);
                            },
                            conv_flops(g),
                            {x.bytes() + d.bytes(), panel_bytes(g.taps * g.C, g.O)}};

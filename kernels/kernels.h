@@ -282,16 +282,17 @@ typedef void lk_conv_dx_fn(const struct lk_conv *g, struct lk_cview d, const flo
                            struct lk_view dx);
 
 /*
- * conv_dw: weight and bias gradient of a convolution: rows c0..c0+M-1 of tap k, columns o0..o0+N-1.
+ * conv_dw: weight and bias gradient of a convolution: rows r..r+M-1 of the weights (taps Cg, O), columns o0..o0+N-1.
  *   G[m][n] = chain + 0, chain = first ? +0 : G[m][n], then for b = 0..B-1, t = 0..T-1:
- *   chain = fma(X[b, j Cg + c0 + m, t stride + k dilation - padding], D[b, o0 + n, t], chain), j = (o0 + n) / Og
+ *   chain = fma(X[b, j Cg + c, t stride + k dilation - padding], D[b, o0 + n, t], chain),
+ *   k = (r + m) / Cg, c = (r + m) % Cg, j = (o0 + n) / Og
  *   db[n] = chain + 0, chain = first ? +0 : db[n], then chain + D[b, o0 + n, t] in the same order
- * k     tap        c0, o0 multiples of 16, c0 + M <= Cg, o0 + N <= O; M = 0: db only
+ * r + M <= taps Cg, o0 a multiple of 16, o0 + N <= O; M = 0: db only
  * x     (B, C, L) in, halo as conv_fwd        d  (B, O, T) in: views of the whole values
  * G     (M, N) panels, ldg, out, in as well when first is 0        db  (16 ceil(N/16)) likewise, or NULL
  */
-typedef void lk_conv_dw_fn(const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N,
-                           struct lk_cview x, struct lk_cview d, float *G, size_t ldg, float *db, int first);
+typedef void lk_conv_dw_fn(const struct lk_conv *g, size_t r, size_t M, size_t o0, size_t N, struct lk_cview x,
+                           struct lk_cview d, float *G, size_t ldg, float *db, int first);
 
 /* ---- pooling of (B, C, L) to (B, C, T) ---- */
 

@@ -87,14 +87,13 @@ void LK_FN(conv_dx)(const struct lk_conv *g, struct lk_cview d, const float *wt,
             }
 }
 
-static float dw_chain(const struct lk_conv *g, size_t k, struct lk_cview x, struct lk_cview d, float chain, size_t c,
-                      size_t o)
+static float dw_chain(const struct lk_conv *g, struct lk_cview x, struct lk_cview d, float chain, size_t row, size_t o)
 {
-    const size_t j = o / (g->O / g->groups);
+    const size_t Cg = g->C / g->groups, k = row / Cg, c = o / (g->O / g->groups) * Cg + row % Cg;
 
     for (size_t b = 0; b < g->B; b++)
         for (size_t t = 0; t < g->T; t++)
-            chain = fma_f32(at(x, b, j * (g->C / g->groups) + c, position(g, t, k)), at(d, b, o, (ptrdiff_t)t), chain);
+            chain = fma_f32(at(x, b, c, position(g, t, k)), at(d, b, o, (ptrdiff_t)t), chain);
     return chain + 0.0f;
 }
 
@@ -106,14 +105,14 @@ static float db_chain(const struct lk_conv *g, struct lk_cview d, float chain, s
     return chain + 0.0f;
 }
 
-void LK_FN(conv_dw)(const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N, struct lk_cview x,
+void LK_FN(conv_dw)(const struct lk_conv *g, size_t r, size_t M, size_t o0, size_t N, struct lk_cview x,
                     struct lk_cview d, float *G, size_t ldg, float *db, int first)
 {
     for (size_t n = 0; n < lk_panels(N) * P; n++) {
         for (size_t m = 0; m < M; m++) {
             float *v = &G[n / P * ldg + m * P + n % P];
 
-            *v = n < N ? dw_chain(g, k, x, d, first ? 0.0f : *v, c0 + m, o0 + n) : 0.0f;
+            *v = n < N ? dw_chain(g, x, d, first ? 0.0f : *v, r + m, o0 + n) : 0.0f;
         }
         if (db)
             db[n] = n < N ? db_chain(g, d, first ? 0.0f : db[n], o0 + n) : 0.0f;

@@ -13,6 +13,11 @@
 #endif
 #define LK_INLINE static inline __attribute__((always_inline))
 
+static inline size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* As struct exp_parts of ref.h. */
 struct v_exp_parts {
     vf t, h, l, r, z;

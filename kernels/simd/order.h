@@ -207,11 +207,6 @@ static inline size_t flatten_samples(size_t L)
     return L * FLATTEN_SAMPLES <= FLATTEN_ROWS ? FLATTEN_SAMPLES : L < FLATTEN_ROWS ? FLATTEN_ROWS / L : 1;
 }
 
-static inline size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Each panel of a sample becomes L panels of the flat matrix, through a dense vector: one run of features where all
  * positions are there, else one for each channel. */
 static void flatten_fwd(size_t B, size_t C, size_t L, struct lk_cview x, float *Y, size_t ldy)

@@ -97,10 +97,9 @@ static void grad(const struct ls_node *n, const struct ls_context *c, const stru
                  float *db, bool first)
 {
     const struct lk_conv conv = geometry(n, c->rows);
-    const size_t inputs = conv.C / conv.groups;
 
-    c->k->conv_dw(&conv, u->row / inputs, u->row % inputs, u->rows, u->col, u->cols, ls_cview(c, n->input[0]->y),
-                  ls_cview(c, n->d), g, ldg, db, first);
+    c->k->conv_dw(&conv, u->row, u->rows, u->col, u->cols, ls_cview(c, n->input[0]->y), ls_cview(c, n->d), g, ldg, db,
+                  first);
 }
 
 /* Output (o, t) of one sample x (C, L), without its bias. */

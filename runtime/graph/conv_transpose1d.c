@@ -100,20 +100,19 @@ static void grad_bias(const struct ls_node *n, const struct ls_context *c, const
                                 .dilation = 1,
                                 .groups = 1};
 
-    c->k->conv_dw(&sum, 0, 0, 0, u->col, u->cols, (struct lk_cview){0}, ls_cview(c, n->d), NULL, 0, g, first);
+    c->k->conv_dw(&sum, 0, 0, u->col, u->cols, (struct lk_cview){0}, ls_cview(c, n->d), NULL, 0, g, first);
 }
 
 static void grad(const struct ls_node *n, const struct ls_context *c, const struct ls_unit *u, float *g, size_t ldg,
                  float *db, bool first)
 {
     const struct lk_conv conv = geometry(n, c->rows);
-    const size_t outputs = conv.C / conv.groups;
 
     if (u->param == BIAS_PARAM)
         grad_bias(n, c, u, g, first);
     else
-        c->k->conv_dw(&conv, u->row / outputs, u->row % outputs, u->rows, u->col, u->cols, ls_cview(c, n->d),
-                      ls_cview(c, n->input[0]->y), g, ldg, db, first);
+        c->k->conv_dw(&conv, u->row, u->rows, u->col, u->cols, ls_cview(c, n->d), ls_cview(c, n->input[0]->y), g, ldg,
+                      db, first);
 }
 
 /* One sample: every x[i, t], times W[i, o, k], goes to its place in y (C, L). */

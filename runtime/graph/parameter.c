@@ -41,7 +41,7 @@ static void grad(const struct ls_node *n, const struct ls_context *c, const stru
             const size_t cols = u->col + u->cols - o < LK_PANEL ? u->col + u->cols - o : LK_PANEL;
             const struct lk_cview d = {ls_rows(c, n->d) + l * LK_PANEL, n->d.ld, n->d.pitch};
 
-            c->k->conv_dw(&one, 0, 0, 0, o, cols, (struct lk_cview){0}, d, NULL, 0,
+            c->k->conv_dw(&one, 0, 0, o, cols, (struct lk_cview){0}, d, NULL, 0,
                           g + (o - u->col) / LK_PANEL * ldg + (l - u->row) * LK_PANEL, first);
         }
 }

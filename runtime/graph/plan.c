@@ -273,18 +273,26 @@ static size_t unit_cols(const struct ls_node *n, const struct ls_param *p)
     return !n->skips ? UNIT_COLS : half < LS_UNIT_COLS_MOST ? half : LS_UNIT_COLS_MOST;
 }
 
-/* Cut one parameter matrix. Rows within a panel of columns, so that a thread keeps its D in L2; a unit does not cross
- * from one tap to the next. */
+/* The most rows of a unit: whole taps where they fit. */
+static size_t unit_rows(const struct ls_node *n, size_t tap)
+{
+    const size_t most = n->skips ? UNIT_ROWS_SKIP : UNIT_ROWS;
+
+    return tap < most ? most / tap * tap : most;
+}
+
+/* Cut one parameter matrix. Rows within a panel of columns, so that a thread keeps its D in L2; a unit holds whole taps
+ * or a part of one. */
 static size_t cut_matrix(const struct ls_graph *g, size_t node, size_t param, struct ls_unit *unit)
 {
     const struct ls_param *p = &g->node[node].param[param];
-    const size_t tap = p->rows / ls_taps(p), most = g->node[node].skips ? UNIT_ROWS_SKIP : UNIT_ROWS,
-                 width = unit_cols(&g->node[node], p);
+    const size_t tap = p->rows / ls_taps(p), most = unit_rows(&g->node[node], tap), part = most < tap ? tap : p->rows;
+    const size_t width = unit_cols(&g->node[node], p);
     size_t n = 0;
 
     for (size_t c = 0; c < p->cols; c += width)
         for (size_t r = 0, rows; r < p->rows; r += rows, n++) {
-            const size_t left = tap - r % tap;
+            const size_t left = part - r % part;
 
             rows = left < most ? left : most;
             if (unit)

@@ -146,11 +146,8 @@ void ls_engine_weights_changed(struct ls_engine *e)
     for (size_t i = 0; i < e->g->n; i++)
         for (size_t k = 0; k < e->g->node[i].n_params; k++) {
             const struct ls_param *p = &e->g->node[i].param[k];
-            const size_t rows = p->rows / ls_taps(p);
 
-            for (size_t tap = 0; tap < ls_taps(p); tap++)
-                ls_unit_transpose(
-                    e, &(struct ls_unit){.node = i, .param = k, .row = tap * rows, .rows = rows, .cols = p->cols});
+            ls_unit_transpose(e, &(struct ls_unit){.node = i, .param = k, .rows = p->rows, .cols = p->cols});
         }
     atomic_store(&e->bad_weights, !ls_engine_finite(e));
 }

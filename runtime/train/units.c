@@ -71,7 +71,7 @@ void ls_unit_transpose(struct ls_engine *e, const struct ls_unit *u)
     const struct ls_param *p = &e->g->node[u->node].param[u->param];
     const float *w = e->w + p->offset;
     float *wt = e->wt + p->wt_offset;
-    const size_t inputs = p->rows / ls_taps(p), tap = u->row / inputs, c = u->row % inputs;
+    const size_t inputs = p->rows / ls_taps(p), panel = u->col / LK_PANEL, ldwt = ls_transposed_rows(p) * LK_PANEL;
 
     if (!p->transposed)
         return;
@@ -79,9 +79,13 @@ void ls_unit_transpose(struct ls_engine *e, const struct ls_unit *u)
         transpose_groups(p, u, w, wt);
         return;
     }
-    e->kernels.k.transpose(u->rows, u->cols, w + (u->col / LK_PANEL * p->rows + u->row) * LK_PANEL, p->rows * LK_PANEL,
-                           wt + (c / LK_PANEL * ls_transposed_rows(p) + tap * p->cols + u->col) * LK_PANEL,
-                           ls_transposed_rows(p) * LK_PANEL);
+    for (size_t r = u->row, rows; r < u->row + u->rows; r += rows) {
+        const size_t tap = r / inputs, c = r % inputs, left = u->row + u->rows - r;
+
+        rows = left < inputs - c ? left : inputs - c;
+        e->kernels.k.transpose(rows, u->cols, w + (panel * p->rows + r) * LK_PANEL, p->rows * LK_PANEL,
+                               wt + c / LK_PANEL * ldwt + (tap * p->cols + u->col) * LK_PANEL, ldwt);
+    }
 }
 
 /* With zeros left out a weight that is not finite would go unseen by the rows where its input is 0. */

@@ -188,11 +188,22 @@ const struct kc_case kc_case_conv_dx = {dx_setup, dx_call};
 
 enum { DW_X, DW_D, DW_G, DW_DB };
 
-/* A unit: c->M of `all` rows or columns from *start on, a multiple of 16. */
-static size_t draw_part(struct kc *c, size_t all, size_t *start)
+/* c->M rows of a unit from c->K on: of a tap, all that are left, or any; none for the bias gradient alone. */
+static void draw_rows(struct kc *c, size_t tap)
 {
-    *start = P * kc_below(c, all / P + 1);
-    return kc_below(c, 2) ? all - *start : kc_below(c, all - *start + 1);
+    const size_t all = c->conv.taps * tap, kind = kc_below(c, 4);
+
+    c->K = kind == 0 ? kc_below(c, all + 1) : tap * kc_below(c, c->conv.taps);
+    c->M = kind == 1 ? kc_below(c, tap + 1) : kind == 2 ? all - c->K : kc_below(c, all - c->K + 1);
+    if (kc_below(c, 16) == 0)
+        c->M = 0;
+}
+
+/* c->N columns of a unit from c->L on, a multiple of 16. */
+static void draw_columns(struct kc *c)
+{
+    c->L = P * kc_below(c, c->conv.O / P + 1);
+    c->N = kc_below(c, 2) ? c->conv.O - c->L : kc_below(c, c->conv.O - c->L + 1);
 }
 
 static void dw_setup(struct kc *c)
@@ -203,14 +214,11 @@ static void dw_setup(struct kc *c)
     char more[80];
 
     draw_conv(c);
-    c->K = kc_below(c, g->taps);
-    c->M = draw_part(c, g->C / g->groups, &c->C);
-    c->N = draw_part(c, g->O, &c->L);
-    if (kc_below(c, 16) == 0)
-        c->M = 0;
+    draw_rows(c, g->C / g->groups);
+    draw_columns(c);
     c->first = (int)kc_below(c, 2);
     role = c->first ? KC_OUT : KC_INOUT;
-    snprintf(more, sizeof more, " tap=%zu c0=%zu M=%zu o0=%zu N=%zu first=%d", c->K, c->C, c->M, c->L, c->N, c->first);
+    snprintf(more, sizeof more, " r=%zu M=%zu o0=%zu N=%zu first=%d", c->K, c->M, c->L, c->N, c->first);
     shape(c, more);
     samples(c, KC_IN, "X", g->C, g->L, fwd_halo(g));
     samples(c, KC_IN, "D", g->O, g->T, none);
@@ -226,7 +234,7 @@ static void dw_samples(const struct lk_kernels *k, struct kc *c, size_t from, si
     struct lk_conv g = c->conv;
 
     g.B = B;
-    k->conv_dw(&g, c->K, c->C, c->M, c->L, c->N, from_sample(c, DW_X, from), from_sample(c, DW_D, from), kc_p(c, DW_G),
+    k->conv_dw(&g, c->K, c->M, c->L, c->N, from_sample(c, DW_X, from), from_sample(c, DW_D, from), kc_p(c, DW_G),
                kc_ld(c, DW_G), kc_p(c, DW_DB), first);
 }
 

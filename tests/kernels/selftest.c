@@ -394,8 +394,8 @@ static void conv_dx_no_taps(const struct lk_conv *g, struct lk_cview d, const fl
             }
 }
 
-static void wrong_dw(int wrong, const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N,
-                     struct lk_cview x, struct lk_cview d, float *G, size_t ldg, float *db, int first)
+static void wrong_dw(int wrong, const struct lk_conv *g, size_t r, size_t M, size_t o0, size_t N, struct lk_cview x,
+                     struct lk_cview d, float *G, size_t ldg, float *db, int first)
 {
     const size_t terms = g->B * g->T;
 
@@ -407,14 +407,18 @@ static void wrong_dw(int wrong, const struct lk_conv *g, size_t k, size_t c0, si
                                           : element(d, i / g->T, o0 + n, (ptrdiff_t)(i % g->T));
         db[n] = chain + 0.0f;
     }
-    good->conv_dw(g, wrong & NEXT_TAP ? (k + 1) % g->taps : k, c0, M, o0, N, x, d, G, ldg, NULL, first);
+    for (size_t m = 0; m < M; m++) {
+        const size_t tap = g->C / g->groups, row = r + m + (wrong & NEXT_TAP ? tap : 0);
+
+        good->conv_dw(g, row % (g->taps * tap), 1, o0, N, x, d, G + m * P, ldg, NULL, first);
+    }
 }
 
 #define WRONG_DW(name, wrong)                                                                                          \
-    static void name(const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N, struct lk_cview x,   \
+    static void name(const struct lk_conv *g, size_t r, size_t M, size_t o0, size_t N, struct lk_cview x,              \
                      struct lk_cview d, float *G, size_t ldg, float *db, int first)                                    \
     {                                                                                                                  \
-        wrong_dw(wrong, g, k, c0, M, o0, N, x, d, G, ldg, db, first);                                                  \
+        wrong_dw(wrong, g, r, M, o0, N, x, d, G, ldg, db, first);                                                      \
     }
 
 WRONG_DW(conv_dw_right, 0)
@@ -422,17 +426,21 @@ WRONG_DW(conv_dw_next_tap, NEXT_TAP)
 WRONG_DW(conv_db_positions_outside, POSITION_OUT)
 
 /* The first group's channels for every column. */
-static void conv_dw_one_group(const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N,
-                              struct lk_cview x, struct lk_cview d, float *G, size_t ldg, float *db, int first)
+static void conv_dw_one_group(const struct lk_conv *g, size_t r, size_t M, size_t o0, size_t N, struct lk_cview x,
+                              struct lk_cview d, float *G, size_t ldg, float *db, int first)
 {
     const struct lk_conv one = {g->B, g->C, g->L, g->O, g->T, g->taps, g->stride, g->dilation, g->padding, 1};
 
-    good->conv_dw(&one, k, c0, M, o0, N, x, d, G, ldg, db, first);
+    const size_t Cg = g->C / g->groups;
+
+    good->conv_dw(g, 0, 0, o0, N, x, d, NULL, 0, db, first);
+    for (size_t m = 0; m < M; m++)
+        good->conv_dw(&one, (r + m) / Cg * g->C + (r + m) % Cg, 1, o0, N, x, d, G + m * P, ldg, NULL, first);
 }
 
 /* Samples in descending order. */
-static void conv_dw_samples_down(const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N,
-                                 struct lk_cview x, struct lk_cview d, float *G, size_t ldg, float *db, int first)
+static void conv_dw_samples_down(const struct lk_conv *g, size_t r, size_t M, size_t o0, size_t N, struct lk_cview x,
+                                 struct lk_cview d, float *G, size_t ldg, float *db, int first)
 {
     struct lk_conv one = *g;
 
@@ -442,7 +450,7 @@ static void conv_dw_samples_down(const struct lk_conv *g, size_t k, size_t c0, s
 
         xb.p += (one.B ? g->B - 1 - i : 0) * x.pitch * P;
         db_view.p += (one.B ? g->B - 1 - i : 0) * d.pitch * P;
-        good->conv_dw(&one, k, c0, M, o0, N, xb, db_view, G, ldg, db, first && i == 0);
+        good->conv_dw(&one, r, M, o0, N, xb, db_view, G, ldg, db, first && i == 0);
     }
 }
 

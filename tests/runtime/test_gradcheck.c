@@ -97,10 +97,14 @@ static void a_transposed_weight_is_seen(void **state)
 
 /* ---- an off-by-one tap ---- */
 
-static void conv_dw_next_tap(const struct lk_conv *g, size_t k, size_t c0, size_t M, size_t o0, size_t N,
-                             struct lk_cview x, struct lk_cview d, float *G, size_t ldg, float *db, int first)
+static void conv_dw_next_tap(const struct lk_conv *g, size_t r, size_t M, size_t o0, size_t N, struct lk_cview x,
+                             struct lk_cview d, float *G, size_t ldg, float *db, int first)
 {
-    right->conv_dw(g, (k + 1) % g->taps, c0, M, o0, N, x, d, G, ldg, db, first);
+    const size_t tap = g->C / g->groups;
+
+    right->conv_dw(g, 0, 0, o0, N, x, d, NULL, 0, db, first);
+    for (size_t m = 0; m < M; m++)
+        right->conv_dw(g, (r + m + tap) % (g->taps * tap), 1, o0, N, x, d, G + m * LK_PANEL, ldg, NULL, first);
 }
 
 static void a_wrong_tap_is_seen(void **state)
