@@ -184,8 +184,22 @@ struct pool_bwd {
     size_t at;
 };
 
-/* Windows that do not overlap: each gives its positions theirs. */
-LK_INLINE void sample_bwd_apart(const struct pool_bwd *s, size_t size)
+/* The n positions of window t from `to` on, `tap` the first of them. */
+LK_INLINE void window_bwd(const struct pool_bwd *s, size_t size, size_t t, size_t n, size_t tap, vf scale, float *to)
+{
+    for (int j = 0; j < VPP; j++) {
+        const size_t at = t * LK_PANEL + (size_t)j * VL;
+        const vf d = v_load(s->d + at), sum = v_and(s->keep.m[j], v_add(v_zero(), size ? d : v_mul(d, scale)));
+        const vi which = size ? load_index(size, s->index, s->at + at) : vi_set1(0);
+
+        for (size_t i = 0; i < n; i++)
+            v_store(to + i * LK_PANEL + j * VL, size ? v_and(vi_eq(which, vi_set1((int)(tap + i))), sum) : sum);
+    }
+}
+
+/* Windows that do not overlap: each gives its positions theirs. kernel is that of the geometry, a constant where that
+ * pays. */
+LK_INLINE void sample_bwd_apart(const struct pool_bwd *s, size_t size, size_t kernel)
 {
     size_t l = 0, n = 0;
     float r = 0.0f;
@@ -197,15 +211,10 @@ LK_INLINE void sample_bwd_apart(const struct pool_bwd *s, size_t size)
         for (; l < w.first; l++)
             for (int j = 0; j < VPP; j++)
                 v_store(s->dx + l * LK_PANEL + j * VL, v_zero());
-        for (int j = 0; j < VPP; j++) {
-            const size_t at = t * LK_PANEL + (size_t)j * VL;
-            const vf d = v_load(s->d + at), sum = v_and(s->keep.m[j], v_add(v_zero(), size ? d : v_mul(d, scale)));
-            const vi which = size ? load_index(size, s->index, s->at + at) : vi_set1(0);
-
-            for (size_t i = 0; i < w.n; i++)
-                v_store(s->dx + (w.first + i) * LK_PANEL + j * VL,
-                        size ? v_and(vi_eq(which, vi_set1((int)(w.tap + i))), sum) : sum);
-        }
+        if (w.n == kernel)
+            window_bwd(s, size, t, kernel, 0, scale, s->dx + w.first * LK_PANEL);
+        else
+            window_bwd(s, size, t, w.n, w.tap, scale, s->dx + w.first * LK_PANEL);
         l = w.first + w.n;
     }
     for (; l < s->g->L; l++)
@@ -267,7 +276,8 @@ LK_INLINE void sample_bwd(const struct pool_bwd *s, size_t size)
     }
 }
 
-LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, const void *index, struct lk_cview d, struct lk_view dx)
+LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, size_t kernel, const void *index, struct lk_cview d,
+                        struct lk_view dx)
 {
     for (size_t p = 0; p < lk_panels(g->C); p++) {
         const struct row_mask keep = row_mask(row_width(g->C, p));
@@ -281,7 +291,7 @@ LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, const void *index,
                                        .at = (p * g->B + b) * g->T * LK_PANEL};
 
             if (g->stride >= g->kernel)
-                sample_bwd_apart(&s, size);
+                sample_bwd_apart(&s, size, kernel);
             else
                 sample_bwd(&s, size);
         }
@@ -292,17 +302,24 @@ static void max_pool_bwd(const struct lk_pool *pool, const void *index, struct l
 {
     const struct lk_pool g = *pool;
 
-    if (lk_pool_index_size(g.kernel) == 1)
-        pool_bwd(&g, 1, index, d, dx);
+    if (g.kernel == 2)
+        pool_bwd(&g, 1, 2, index, d, dx);
+    else if (g.kernel == 3)
+        pool_bwd(&g, 1, 3, index, d, dx);
+    else if (lk_pool_index_size(g.kernel) == 1)
+        pool_bwd(&g, 1, g.kernel, index, d, dx);
     else
-        pool_bwd(&g, 4, index, d, dx);
+        pool_bwd(&g, 4, g.kernel, index, d, dx);
 }
 
 static void avg_pool_bwd(const struct lk_pool *pool, struct lk_cview d, struct lk_view dx)
 {
     const struct lk_pool g = *pool;
 
-    pool_bwd(&g, 0, NULL, d, dx);
+    if (g.kernel == 2)
+        pool_bwd(&g, 0, 2, NULL, d, dx);
+    else
+        pool_bwd(&g, 0, g.kernel, NULL, d, dx);
 }
 
 #endif

@@ -40,6 +40,7 @@ const struct ls_op ls_op_flatten = {
     .shapes = "(C, L) -> (C L)",
     .kernels = {"flatten_fwd", "flatten_bwd"},
     .inputs = 1,
+    .chooses = true,
     .flattens = true,
     .shape = shape,
     .forward = forward,

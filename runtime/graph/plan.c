@@ -98,6 +98,30 @@ static void find_zeros(struct ls_graph *g, bool keep_values)
     }
 }
 
+/*
+ * The activation whose derivative the data gradient of n can apply: its input, or a relu behind ops that only choose
+ * or move values. Where these choose an element, its value is the one chosen, so n sees the sign that relu would; all
+ * others get +0 either way.
+ */
+static struct ls_node *activation_of(const struct ls_node *n)
+{
+    struct ls_node *x = n->input[0], *a = x;
+
+    while (a->op->chooses && a->users == 1 && a->wants_grad)
+        a = a->input[0];
+    return a->op->act == LK_ACT_RELU && a->users == 1 && a->backward ? a : x;
+}
+
+/* Leave the derivative of a to the data gradient of n: the gradients from n to a already have it. */
+static void fuse_derivative(struct ls_node *n, struct ls_node *a)
+{
+    n->dx_act = a->op->act;
+    for (struct ls_node *x = n->input[0]; x != a; x = x->input[0])
+        x->hidden_d = true;
+    a->hidden_d = true;
+    a->backward = false;
+}
+
 /* An activation goes into the epilogue of the product before it, its derivative into the one behind it. */
 static void fuse(struct ls_graph *g)
 {
@@ -109,10 +133,11 @@ static void fuse(struct ls_graph *g)
             x->hidden_y = true;
             n->forward = false;
         }
-        if (n->op->fuses && n->wants_dx[0] && x->op->act != LK_ACT_NONE && x->users == 1 && x->backward) {
-            n->dx_act = x->op->act;
-            x->hidden_d = true;
-            x->backward = false;
+        if (n->op->fuses && n->wants_dx[0]) {
+            struct ls_node *a = activation_of(n);
+
+            if (a->op->act != LK_ACT_NONE && a->users == 1 && a->backward)
+                fuse_derivative(n, a);
         }
     }
 }
@@ -191,7 +216,7 @@ static bool place_gradients(struct ls_graph *g)
 
         if (n->op->loss || !n->wants_grad)
             continue;
-        if (n->view || n->hidden_d)
+        if (n->view || (n->hidden_d && !n->backward))
             n->d = n->dx[0];
         else if (!place(g, n, n->wants_dx[0] ? n->halo_d : n->halo_grad, &n->d))
             return false;

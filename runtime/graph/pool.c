@@ -224,6 +224,7 @@ const struct ls_op ls_op_max_pool1d = {
              {.name = "stride", .kind = LS_ATTR_SIZE},
              {.name = "padding", .kind = LS_ATTR_COUNT},
              {.name = "ceil_mode", .kind = LS_ATTR_BOOL}},
+    .chooses = true,
     .shape = max_shape,
     .forward = max_forward,
     .backward = max_backward,

@@ -352,6 +352,33 @@ static void fusion_knows_its_limits(void **state)
     ls_graph_free(&last);
 }
 
+/* A relu's derivative passes max_pool1d and flatten; that of others does not, nor does one pass an average or a value
+ * read twice. */
+static void a_relu_passes_what_only_chooses(void **state)
+{
+    struct ls_graph g = plan("conv1d(20, kernel_size=3) | relu | max_pool1d(2) | flatten | linear(10)", false);
+    struct ls_graph tanh = plan("conv1d(20, kernel_size=3) | tanh | max_pool1d(2) | flatten | linear(10)", false);
+    struct ls_graph mean = plan("conv1d(20, kernel_size=3) | relu | avg_pool1d(2) | flatten | linear(10)", false);
+    struct ls_graph twice = plan("h = conv1d(20, kernel_size=3) | relu | max_pool1d(2)\n"
+                                 "h + (h | conv1d(20, kernel_size=3, padding=1)) | flatten | linear(10)",
+                                 false);
+
+    (void)state;
+    assert_int_equal(g.node[5].dx_act, LK_ACT_RELU);
+    assert_true(!g.node[2].backward && g.node[3].backward && g.node[4].backward);
+    assert_true(g.node[2].hidden_d && g.node[3].hidden_d && g.node[4].hidden_d && !g.node[1].hidden_d);
+    assert_int_equal(g.node[2].d.offset, g.node[1].d.offset);
+    assert_int_not_equal(g.node[3].d.offset, g.node[2].d.offset);
+    assert_true(tanh.node[5].dx_act == LK_ACT_NONE && tanh.node[2].backward);
+    assert_true(mean.node[5].dx_act == LK_ACT_NONE && mean.node[2].backward);
+    for (size_t i = 0; i < twice.n; i++)
+        assert_int_equal(twice.node[i].dx_act, LK_ACT_NONE);
+    ls_graph_free(&g);
+    ls_graph_free(&tanh);
+    ls_graph_free(&mean);
+    ls_graph_free(&twice);
+}
+
 static void views_share_buffers(void **state)
 {
     struct ls_graph g = plan("flatten | linear(20) | flatten | linear(10)", false);
@@ -492,6 +519,9 @@ static void plans_give_the_same_bits(void **state)
         "conv_transpose1d(17, kernel_size=4, stride=2, padding=1) | relu | conv_transpose1d(18, kernel_size=3) | "
         "sigmoid | "
         "avg_pool1d(3) | flatten | linear(10)",
+        "conv1d(18, kernel_size=3, padding=1) | relu | max_pool1d(3, stride=1, padding=1) | conv1d(20, kernel_size=2) "
+        "| "
+        "relu | max_pool1d(2) | flatten | linear(10)",
     };
 
     (void)state;
@@ -533,6 +563,7 @@ int main(void)
         cmocka_unit_test(what_nobody_wants_is_not_computed),
         cmocka_unit_test(keep_values_fuses_nothing),
         cmocka_unit_test(fusion_knows_its_limits),
+        cmocka_unit_test(a_relu_passes_what_only_chooses),
         cmocka_unit_test(views_share_buffers),
         cmocka_unit_test(buffers_do_not_overlap),
         cmocka_unit_test(units_cover_the_parameters),
