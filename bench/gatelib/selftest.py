@@ -75,13 +75,13 @@ def _details(comparison):
     return "; ".join(f"{r.name.split('/')[1]} {r.verdict} {verdict.percent(r.first.estimate)}" for r in comparison.results)
 
 
-def one(kind, canary, slowed, budget):
+def one(kind, canary, slowed, budget, rule):
     """One comparison of a kind: (outcome, comparison, or None when the machine is too slow for one)."""
     plain = kind.removeprefix(HOG)
     head = canary if plain == "same" else os.path.join(slowed, plain)
     with hog(kind.startswith(HOG)):
         try:
-            comparison = session.compare(canary, head, project.SETS["canary"][1], budget)
+            comparison = session.compare(canary, head, project.SETS["canary"][1], budget, rule)
         except session.TooFewSamples:
             return UNDECIDED, None
     return outcome(kind, comparison), comparison
@@ -108,12 +108,13 @@ def run(kinds, runs, budget, tally, record):
     results = {}
     for kind in kinds * runs:
         start = time.monotonic()
-        what, comparison = one(kind, canary, slowed, budget)
+        recorded = record and kind == "same"
+        what, comparison = one(kind, canary, slowed, budget, replay.RULE if recorded else verdict.Rule())
         results.setdefault(kind, []).append(what)
         line = (f"{datetime.date.today()} {project.here()} {kind:<13} {what:<12} {time.monotonic() - start:3.0f} s  "
                 f"{_details(comparison)}")
         print(line, file=sys.stderr, flush=True)
-        if record and kind == "same" and comparison:
+        if recorded and comparison:
             replay.add(comparison)
         if tally:
             with open(tally, "a", encoding="utf-8") as f:

@@ -17,7 +17,7 @@ def recording(sigma, bias=0.0, n=300):
 
 class Replay(unittest.TestCase):
     def rates(self, found, comparisons=300):
-        counts, alarms = replay.rates({"x": found}, comparisons)
+        counts, alarms = replay.rates([{"x": found}], comparisons)
         return counts[math.log1p(replay.INJECTED)]["x"], counts[0.0]["x"], alarms
 
     def test_little_noise(self):
@@ -30,16 +30,30 @@ class Replay(unittest.TestCase):
         self.assertGreaterEqual(slow[verdict.INCONCLUSIVE] + slow[verdict.REGRESSION], 98)
         self.assertEqual(alarms, 0)
 
-    def test_names_of_arms_are_drawn(self):
-        # A recording whose second arm is always slow cannot be told from noise: no alarm, and no detection either.
-        slow, _, alarms = self.rates(recording(0.001, 0.08), 100)
-        self.assertEqual(alarms, 0)
+    def test_a_copy_keeps_its_place_for_a_round(self):
+        # A copy that is always slow is head in a third of the rounds: in one comparison of nine twice, a false alarm.
+        slow, _, alarms = self.rates(recording(0.001, 0.08))
+        self.assertTrue(15 <= alarms <= 55, alarms)
         self.assertLess(slow[verdict.REGRESSION], 100)
 
+    def test_benchmarks_of_a_round_share_its_copies(self):
+        # All benchmarks are alarms, or none is; and they come from one recorded round.
+        rounds = [{name: recording(0.001, bias, 40) for name in "xyz"} for bias in (0.0, 0.08)]
+        rng = random.Random(2)
+        for _ in range(60):
+            states = {j.state for j in replay.one_round(rounds, list("xyz"), 0.0, verdict.Rule(), rng).values()}
+            self.assertEqual(len(states), 1, states)
+
     def test_neighbours_stay_together(self):
-        blocks = replay.draw([[float(i)] * 3 for i in range(100)], 40, 0.0, random.Random(1))
+        blocks = replay.draw([[float(i)] * 3 for i in range(100)], 40, [0, 1, 2], 0.0, random.Random(1))
         steps = [b["A"] - a["A"] for a, b in zip(blocks, blocks[1:])]
         self.assertGreaterEqual(steps.count(1.0), 28)
+
+    def test_recorded_rounds_are_whole(self):
+        rounds = replay.load()
+        for found in rounds:
+            self.assertEqual(found.keys(), rounds[0].keys())
+            self.assertTrue(all(len(blocks) >= verdict.Rule().min_blocks for blocks in found.values()))
 
 
 class Outcome(unittest.TestCase):
