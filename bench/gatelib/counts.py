@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Counts without noise: what a training epoch does, counted by the program itself, and the instructions of its steps under
 callgrind. bench/gate-counts.json holds what they must be; --update rewrites it and shows the difference."""
+import dataclasses
 import difflib
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import project
+from . import project, report
 from .program import CannotMeasure
 
 FILE = os.path.join(project.ROOT, "bench", "gate-counts.json")
@@ -21,7 +22,8 @@ BOUNDS = {"peak_bytes": 0.01, "instructions": 0.01}  # relative; all others must
 # Name: options of lockstep train. 2,500 images.
 CASES = {f"{model}, batch {batch}": ["--model", model, "--batch", str(batch), "--threads", "2", "--reduce", "owners"]
          for model in ("two-layer", "mlp", "conv1d", "residual") for batch in (100, 1024)}
-INSTRUCTIONS = {f"{name}, instructions": ["--model", model, "--batch", "500", "--threads", "1", "--reduce", "owners"]
+INSTRUCTIONS_END = ", instructions"
+INSTRUCTIONS = {f"{name}{INSTRUCTIONS_END}": ["--model", model, "--batch", "500", "--threads", "1", "--reduce", "owners"]
                 for name, model in (("linear", "flatten | linear(64) | relu | linear(10)"),
                                     ("conv1d", "conv1d(16, kernel_size=3, padding=same) | relu | max_pool1d(2) | flatten"
                                                " | linear(10)"))}
@@ -67,32 +69,50 @@ def compiler(build):
 
 
 def measure():
-    """All counts as the file holds them, and names that could not be counted here."""
+    """All counts as the file holds them; without valgrind no instructions."""
     build = project.build("the counts", project.ROOT, "lockstep-cli", os.path.join(project.ROOT, "build", "counts"))
     program = os.path.join(build, "lockstep")
-    result, skipped = {"compiler": compiler(build), "counts": {}}, []
+    result = {"compiler": compiler(build), "counts": {}}
     with tempfile.TemporaryDirectory() as folder:
         data = os.path.join(folder, "tiny")
         _run([sys.executable, TINY, data])
         for name, options in CASES.items():
             result["counts"][name] = counted(program, data, options, folder)
-        for name, options in INSTRUCTIONS.items():
-            if shutil.which("valgrind"):
-                result["counts"][name] = instructions(program, data, options, folder)
-            else:
-                skipped.append(f"{name}: no valgrind here")
-    return result, skipped
+        for name, options in INSTRUCTIONS.items() if shutil.which("valgrind") else ():
+            result["counts"][name] = instructions(program, data, options, folder)
+    return result
 
 
-def differences(wanted, found):
-    """(lines that say what is beyond its bound, names that were not compared)."""
-    lines, skipped = [], []
-    for name in sorted(wanted["counts"].keys() | found["counts"].keys()):
+@dataclasses.dataclass
+class Compared:
+    """What a comparison with the file found."""
+    cases: int          # that were compared,
+    differences: list   # lines that say what is beyond its bound,
+    not_compared: str   # one line: what was not compared and why; "": all was
+
+
+def _without_instructions(wanted, found):
+    """Why instructions cannot be compared; "": they can."""
+    counted = [any(name.endswith(INSTRUCTIONS_END) for name in side["counts"]) for side in (wanted, found)]
+    if not any(counted):
+        return ""
+    if not counted[1]:
+        return "valgrind is not installed (the program's own counts were compared)"
+    if not counted[0]:
+        return "the file has none (--counts --update with valgrind writes them)"
+    if wanted["compiler"] != found["compiler"]:
+        return (f"compiled by {found['compiler']}, those of the file by {wanted['compiler']} (the program's own counts "
+                f"were compared)")
+    return ""
+
+
+def compare(wanted, found):
+    """What the file holds with what was counted: Compared."""
+    why, lines = _without_instructions(wanted, found), []
+    names = sorted(wanted["counts"].keys() | found["counts"].keys())
+    names = [name for name in names if not (why and name.endswith(INSTRUCTIONS_END))]
+    for name in names:
         old, new = wanted["counts"].get(name), found["counts"].get(name)
-        if name.endswith(", instructions") and (new is None or wanted["compiler"] != found["compiler"]):
-            skipped.append(f"{name}: " + ("no valgrind here" if new is None else f"compiled by {found['compiler']}, "
-                                          f"the file by {wanted['compiler']}"))
-            continue
         for field in sorted((old or new).keys()):
             a, b = (old or {}).get(field), (new or {}).get(field)
             if a is None or b is None:
@@ -100,28 +120,47 @@ def differences(wanted, found):
             elif abs(b - a) > BOUNDS.get(field, 0.0) * a:
                 change = f" ({100.0 * (b - a) / a:+.2f} %)" if a else ""
                 lines.append(f"{name}: {field}: expected {a}, got {b}{change}")
-    return lines, skipped
+    return Compared(len(names), lines, f"instructions NOT compared: {why}" if why else "")
 
 
-def check(update):
-    """Compare with the file, or rewrite it. Exit code 1: something is beyond its bound."""
-    found, _ = measure()
-    text = json.dumps(found, indent=1) + "\n"
-    old = ""
+def markdown(result):
+    """What a person reads, on the terminal and in a pull request."""
+    file = os.path.relpath(FILE, project.ROOT)
+    if result.differences:
+        lines = [f"**Counts differ** from {file}:", "", *(f"- {line}" for line in result.differences), "",
+                 "Meant? `bench/gate --counts --update`"]
+    else:
+        lines = [f"**Counts as in {file}**: {result.cases} cases"]
+    return "\n".join(lines + (["", f"- {result.not_compared}"] if result.not_compared else [])) + "\n"
+
+
+def _update(found):
+    """Rewrite the file; the difference goes to standard output."""
+    if not any(name.endswith(INSTRUCTIONS_END) for name in found["counts"]):
+        raise CannotMeasure("valgrind is not installed: the file would lose its instructions (install it)")
+    text, old = json.dumps(found, indent=1) + "\n", ""
     if os.path.exists(FILE):
         with open(FILE, encoding="utf-8") as f:
             old = f.read()
+    with open(FILE, "w", encoding="utf-8") as f:
+        f.write(text)
+    sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), "before", "after", n=1))
+
+
+def check(update, out):
+    """Compare with the file and write counts.md and counts.json into the folder `out`, or rewrite the file. Exit code 1:
+    something is beyond its bound."""
+    found = measure()
     if update:
-        with open(FILE, "w", encoding="utf-8") as f:
-            f.write(text)
-        sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), "before", "after", n=1))
+        _update(found)
         return 0
-    if not old:
+    if not os.path.exists(FILE):
         raise CannotMeasure(f"{FILE}: missing (write it with --counts --update)")
-    lines, skipped = differences(json.loads(old), found)
-    for line in skipped:
-        print(f"not compared: {line}")
-    print("\n".join(lines) if lines else f"{len(found['counts'])} cases as in {os.path.relpath(FILE, project.ROOT)}")
-    if lines:
-        print("meant? bench/gate --counts --update")
-    return int(bool(lines))
+    with open(FILE, encoding="utf-8") as f:
+        result = compare(json.load(f), found)
+    code = int(bool(result.differences))
+    sys.stdout.write(markdown(result))
+    if out:
+        record = {"exit_code": code, **dataclasses.asdict(result), "found": found}
+        report.write_files(out, {"counts.md": markdown(result), "counts.json": json.dumps(record, indent=1) + "\n"})
+    return code

@@ -172,10 +172,15 @@ def machine_readable(named):
                            for r in c.results]}
 
 
-def write(named, folder):
-    """gate.md, gate.html and gate.json in a folder."""
+def write_files(folder, texts):
+    """{name: text} into a folder."""
     os.makedirs(folder, exist_ok=True)
-    for name, text in (("gate.md", markdown(named)), ("gate.html", page(named)),
-                       ("gate.json", json.dumps(machine_readable(named)) + "\n")):
+    for name, text in texts.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
             f.write(text)
+
+
+def write(named, folder):
+    """gate.md, gate.html and gate.json in a folder."""
+    write_files(folder, {"gate.md": markdown(named), "gate.html": page(named),
+                         "gate.json": json.dumps(machine_readable(named)) + "\n"})
