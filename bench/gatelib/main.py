@@ -10,8 +10,9 @@ from . import counts, project, replay, report, selftest, session
 from .program import CannotMeasure
 from .project import Usage
 
-DESCRIPTION = """Is head slower than base? BASE and HEAD are two git revisions, or two Google Benchmark programs.
-Exit codes: 0 no, 1 yes, 2 usage, 3 inconclusive, 4 could not be measured."""
+DESCRIPTION = """Is head slower than base? BASE and HEAD are two git revisions of Lockstep, or two built programs that use
+Google Benchmark, anybody's: gate old/my-bench new/my-bench --filter '^BM_sort' --budget 2m --out report
+Exit codes: 0 no, 1 yes, 2 usage, 3 inconclusive, 4 could not be measured. docs/gate.md says how to read a verdict."""
 
 
 def seconds(text):
@@ -25,12 +26,13 @@ def seconds(text):
 def parse(arguments):
     p = argparse.ArgumentParser(prog="gate", description=DESCRIPTION,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("base", metavar="BASE", nargs="?")
-    p.add_argument("head", metavar="HEAD", nargs="?")
+    p.add_argument("base", metavar="BASE", nargs="?", help="a program or a revision: how it was")
+    p.add_argument("head", metavar="HEAD", nargs="?", help="a program or a revision: how it is now")
     p.add_argument("--filter", metavar="SET|REGEX",
-                   help=f"which benchmarks: {', '.join(project.SETS)} or a pattern (programs: all)")
+                   help=f"which benchmarks: a pattern of --benchmark_filter, or Lockstep's sets {', '.join(project.SETS)}"
+                        " (of programs: all; of revisions: default)")
     p.add_argument("--budget", type=seconds, default=900.0, metavar="TIME", help="for measuring, without builds (15m)")
-    p.add_argument("--out", metavar="DIR", help="write gate.md, gate.html and gate.json there")
+    p.add_argument("--out", metavar="DIR", help="write gate.md, gate.html and gate.json there (--counts: counts.md, counts.json)")
     p.add_argument("--counts", action="store_true", help="compare the noise-free counts with bench/gate-counts.json")
     p.add_argument("--update", action="store_true", help="with --counts: write that file and show the difference")
     p.add_argument("--replay", action="store_true", help="error rates on recorded noise, without measuring")
@@ -45,11 +47,29 @@ def parse(arguments):
         p.error("expected BASE and HEAD, or one of --counts, --replay, --selftest")
     if a.runs < 1:
         p.error("--runs: expected at least 1")
+    check_options(p, a)
     return a
+
+
+def check_options(p, a):
+    """An option that the mode does not read is an error."""
+    compares, selftest_mode = a.base is not None, a.selftest is not None
+    for option, given, reads in (("--filter", a.filter, compares), ("--out", a.out, compares or a.counts),
+                                 ("--update", a.update, a.counts), ("--runs", a.runs > 1, selftest_mode),
+                                 ("--tally", a.tally, selftest_mode), ("--record", a.record, selftest_mode)):
+        if given and not reads:
+            p.error(f"{option}: not an option of this mode (--help says of which)")
 
 
 def is_program(path):
     return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def describe(path):
+    """What is there instead of a program."""
+    if os.path.isdir(path):
+        return "a folder"
+    return "a file that may not be executed (chmod +x?)" if os.path.exists(path) else "nothing of that name"
 
 
 @contextlib.contextmanager
@@ -60,11 +80,10 @@ def programs(a):
         pattern = project.choose(a.filter, "")[1] if a.filter else "."
         yield os.path.abspath(a.base), os.path.abspath(a.head), pattern
         return
-    for name in (a.base, a.head):
-        if any(kinds) and not is_program(name):
-            raise Usage(f"{name}: expected a second program")
-        if not project.revision(name):
-            raise Usage(f"{name}: neither a program nor a git revision")
+    for name, program in zip((a.base, a.head), kinds):
+        if not program and (any(kinds) or not project.revision(name)):
+            what = "a program like the other" if any(kinds) else "a program or a git revision"
+            raise Usage(f"{name}: expected {what}, got {describe(name)}")
     target, pattern = project.choose(a.filter, "default")
     with project.built(a.base, a.head, target) as (base, head):
         yield base, head, pattern
@@ -85,7 +104,7 @@ def main(arguments=None):
     a = parse(arguments)
     try:
         if a.counts:
-            return counts.check(a.update)
+            return counts.check(a.update, a.out)
         if a.replay:
             return replay.run()
         if a.selftest is not None:

@@ -107,9 +107,14 @@ def _run(path, arguments, watch=None):
 
 def names(path, pattern):
     """Names of the benchmarks that match a pattern of --benchmark_filter, in the program's order."""
-    out = _run(path, ["--benchmark_list_tests=true", f"--benchmark_filter={pattern}"])
+    try:
+        out = _run(path, ["--benchmark_list_tests=true", f"--benchmark_filter={pattern}"])
+    except CannotMeasure as e:
+        raise CannotMeasure(f"{e} (asked for --benchmark_list_tests: is it a Google Benchmark program?)") from e
     found = [line.strip() for line in out.splitlines() if line.strip()]
-    if not found or found[0].startswith("Failed to match"):
+    if not found:
+        raise CannotMeasure(f"{path}: lists no benchmark (is it a Google Benchmark program?)")
+    if found[0].startswith("Failed to match"):
         raise CannotMeasure(f"{path}: no benchmark matches '{pattern}'")
     return found
 

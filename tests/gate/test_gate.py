@@ -148,6 +148,24 @@ class Errors(Folder):
         self.assertEqual(code, 4)
         self.assertIn("cannot be started", err)
 
+    def test_program_of_another_kind(self):
+        for path, wanted in (("/bin/true", "lists no benchmark"), ("/bin/false", "exit code 1: no message")):
+            code, _, err = gate(path, path)
+            self.assertEqual(code, 4)
+            self.assertRegex(err, f"{path}: {wanted} .*is it a Google Benchmark program")
+            self.assertEqual(err.count("\n"), 1, err)
+
+    def test_what_is_no_program_is_named(self):
+        good, plain = self.program("base"), os.path.join(self.folder, "plain")
+        with open(plain, "w", encoding="ascii"):
+            pass
+        for head, wanted in (("no-such-thing", "nothing of that name"), (self.folder, "a folder"),
+                             (plain, "a file that may not be executed"), ("HEAD", "nothing of that name")):
+            for arguments in ((good, head), (head, good)):
+                code, _, err = gate(*arguments)
+                self.assertEqual((code, err.startswith(f"gate: {head}: expected a program like the other")), (2, True), err)
+                self.assertIn(wanted, err)
+
     def test_base_that_does_not_build(self):
         with tempfile.TemporaryDirectory() as source:
             with open(os.path.join(source, "CMakeLists.txt"), "w", encoding="ascii") as f:
@@ -161,7 +179,8 @@ class Errors(Folder):
         good = self.program("base")
         for arguments in ([], [good], [good, "no-such-thing"], ["no-such-thing", "HEAD"], [good, good, "--budget", "x"],
                           [good, good, "--budget", "0s"], [good, good, "--filter", "("], ["--replay", "--counts"],
-                          ["--selftest", "no-such-kind"]):
+                          ["--selftest", "no-such-kind"], [good, good, "--update"], [good, good, "--runs", "2"],
+                          ["--replay", "--out", "x"], ["--counts", "--filter", "x"], ["--counts", "--record"]):
             code, out, err = gate(*arguments)
             self.assertEqual((code, out), (2, ""), (arguments, err))
 
