@@ -35,6 +35,19 @@ static inline struct window window_of(const struct lk_pool *g, size_t t)
     return (struct window){first, (end < g->L ? end : g->L) - first, tap};
 }
 
+/* Windows begin..end-1 are whole: no edge cuts them. */
+struct whole {
+    size_t begin, end;
+};
+
+static inline struct whole whole_windows(const struct lk_pool *g)
+{
+    const size_t begin = (g->padding + g->stride - 1) / g->stride, room = g->L + g->padding;
+    const size_t end = room < g->kernel ? 0 : (room - g->kernel) / g->stride + 1, last = end < g->T ? end : g->T;
+
+    return (struct whole){begin, last > begin ? last : begin};
+}
+
 /* 1 / number of positions that window t counts; *n and *r hold the last such number and its reciprocal. */
 static inline float reciprocal(const struct lk_pool *g, size_t t, size_t *n, float *r)
 {
@@ -182,6 +195,8 @@ struct pool_bwd {
     float *dx;
     const void *index;
     size_t at;
+    struct whole whole;
+    float r; /* 1 / kernel, what whole windows count */
 };
 
 /* The n positions of window t from `to` on, `tap` the first of them. */
@@ -197,88 +212,117 @@ LK_INLINE void window_bwd(const struct pool_bwd *s, size_t size, size_t t, size_
     }
 }
 
-/* Windows that do not overlap: each gives its positions theirs. kernel is that of the geometry, a constant where that
- * pays. */
-LK_INLINE void sample_bwd_apart(const struct pool_bwd *s, size_t size, size_t kernel)
+LK_INLINE void zero_rows(const struct pool_bwd *s, size_t l, size_t end)
 {
-    size_t l = 0, n = 0;
-    float r = 0.0f;
-
-    for (size_t t = 0; t < s->g->T; t++) {
-        const struct window w = window_of(s->g, t);
-        const vf scale = v_set1(size ? 1.0f : reciprocal(s->g, t, &n, &r));
-
-        for (; l < w.first; l++)
-            for (int j = 0; j < VPP; j++)
-                v_store(s->dx + l * LK_PANEL + j * VL, v_zero());
-        if (w.n == kernel)
-            window_bwd(s, size, t, kernel, 0, scale, s->dx + w.first * LK_PANEL);
-        else
-            window_bwd(s, size, t, w.n, w.tap, scale, s->dx + w.first * LK_PANEL);
-        l = w.first + w.n;
-    }
-    for (; l < s->g->L; l++)
+    for (; l < end; l++)
         for (int j = 0; j < VPP; j++)
             v_store(s->dx + l * LK_PANEL + j * VL, v_zero());
 }
 
-/* What position `here` of the padded input takes from the n windows from `begin` on. equal: all count `*counted`
- * positions, whose reciprocal *r is. */
-LK_INLINE void position_bwd(const struct pool_bwd *s, size_t size, size_t begin, size_t n, size_t here, int equal,
-                            size_t *counted, float *r, float *to)
+/* Windows t..end-1, which an edge may cut, and the positions behind each up to the next one. */
+LK_INLINE void cut_windows_bwd(const struct pool_bwd *s, size_t size, size_t t, size_t end)
 {
-    vrow sum;
-
-    for (int j = 0; j < VPP; j++)
-        sum.v[j] = v_zero();
-    for (size_t t = begin; t < begin + n; t++) {
-        const vi tap = vi_set1((int)(here - t * s->g->stride));
-        const vf scale = v_set1(size || equal ? *r : reciprocal(s->g, t, counted, r));
-
-        for (int j = 0; j < VPP; j++) {
-            const size_t at = t * LK_PANEL + (size_t)j * VL;
-            const vf d = v_load(s->d + at);
-
-            sum.v[j] = size ? v_add_if(vi_eq(load_index(size, s->index, s->at + at), tap), sum.v[j], d)
-                            : v_add(sum.v[j], v_mul(d, scale));
-        }
-    }
-    for (int j = 0; j < VPP; j++)
-        v_store(to + j * VL, v_and(s->keep.m[j], sum.v[j]));
-}
-
-/* Windows that overlap: each position takes from windows begin..end-1, those that cover it. Away from the edges all
- * windows count `kernel` positions. */
-LK_INLINE void sample_bwd(const struct pool_bwd *s, size_t size)
-{
-    const struct lk_pool g = *s->g;
-    size_t begin = 0, end = 0, counted = 0;
+    const struct lk_pool *g = s->g;
+    size_t n = 0;
     float r = 0.0f;
 
-    for (size_t l = 0; l < g.L; l++) {
-        const size_t here = l + g.padding;
-        float *to = s->dx + l * LK_PANEL;
-        int inside;
+    for (; t < end; t++) {
+        const struct window w = window_of(g, t);
 
-        while (end < g.T && end * g.stride <= here)
-            end++;
-        while (begin < end && begin * g.stride + g.kernel <= here)
-            begin++;
-        inside = begin < end && begin * g.stride >= g.padding && (end - 1) * g.stride + g.kernel <= g.L + g.padding;
-        if (inside && !size)
-            reciprocal(&g, begin, &counted, &r);
-        if (inside && end - begin == 2)
-            position_bwd(s, size, begin, 2, here, 1, &counted, &r, to);
-        else if (inside && end - begin == 3)
-            position_bwd(s, size, begin, 3, here, 1, &counted, &r, to);
-        else
-            position_bwd(s, size, begin, end - begin, here, 0, &counted, &r, to);
+        window_bwd(s, size, t, w.n, w.tap, v_set1(size ? 1.0f : reciprocal(g, t, &n, &r)), s->dx + w.first * LK_PANEL);
+        zero_rows(s, w.first + w.n, t + 1 < g->T ? window_of(g, t + 1).first : g->L);
     }
 }
 
-LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, size_t kernel, const void *index, struct lk_cview d,
-                        struct lk_view dx)
+/* Windows that do not overlap: each gives its positions theirs. kernel and stride are those of the geometry, constants
+ * where that pays. */
+LK_INLINE void sample_bwd_apart(const struct pool_bwd *s, size_t size, size_t kernel, size_t stride)
 {
+    const struct lk_pool *g = s->g;
+    const struct whole whole = s->whole;
+    const vf scale = v_set1(s->r);
+    /* all but the last: what lies behind that one is not a window's */
+    const size_t end = whole.end == g->T && whole.end > whole.begin ? whole.end - 1 : whole.end;
+
+    zero_rows(s, 0, g->T ? 0 : g->L);
+    cut_windows_bwd(s, size, 0, smaller(whole.begin, g->T));
+    for (size_t t = whole.begin; t < end; t++) {
+        const size_t l = t * stride - g->padding;
+
+        window_bwd(s, size, t, kernel, 0, scale, s->dx + l * LK_PANEL);
+        zero_rows(s, l + kernel, l + stride);
+    }
+    cut_windows_bwd(s, size, end, g->T);
+}
+
+/* What a position takes from the windows that cover it, ascending: sum + d of window t where its index is `tap`, or d
+ * times `scale` (size 0). */
+LK_INLINE void take_from(const struct pool_bwd *s, size_t size, size_t t, size_t tap, vf scale, vrow *sum)
+{
+    for (int j = 0; j < VPP; j++) {
+        const size_t at = t * LK_PANEL + (size_t)j * VL;
+        const vf d = v_load(s->d + at);
+
+        sum->v[j] = size ? v_add_if(vi_eq(load_index(size, s->index, s->at + at), vi_set1((int)tap)), sum->v[j], d)
+                         : v_add(sum->v[j], v_mul(d, scale));
+    }
+}
+
+LK_INLINE void store_sum(const struct pool_bwd *s, size_t l, vrow sum)
+{
+    for (int j = 0; j < VPP; j++)
+        v_store(s->dx + l * LK_PANEL + j * VL, v_and(s->keep.m[j], sum.v[j]));
+}
+
+/* Positions l..end-1, any. */
+LK_INLINE void edge_bwd(const struct pool_bwd *s, size_t size, size_t l, size_t end)
+{
+    const struct lk_pool *g = s->g;
+    size_t counted = 0;
+    float r = 0.0f;
+
+    for (; l < end; l++) {
+        const size_t here = l + g->padding, last = here / g->stride + 1;
+        size_t t = here < g->kernel ? 0 : (here - g->kernel) / g->stride + 1;
+        vrow sum = {{v_zero()}};
+
+        for (; t < g->T && t < last; t++)
+            take_from(s, size, t, here - t * g->stride, v_set1(size ? 1.0f : reciprocal(g, t, &counted, &r)), &sum);
+        store_sum(s, l, sum);
+    }
+}
+
+/* Windows that overlap: each position takes from those that cover it. kernel and stride are those of the geometry,
+ * constants where that pays. Away from the edges positions t stride .. t stride + stride - 1 of the padded input take
+ * from the same windows, t the last of them, all whole. */
+LK_INLINE void sample_bwd(const struct pool_bwd *s, size_t size, size_t kernel, size_t stride)
+{
+    const struct lk_pool *g = s->g;
+    const struct whole whole = s->whole;
+    const size_t lag = (kernel - 1) / stride, first = whole.begin + lag;
+    const size_t from = first < whole.end ? first * stride - g->padding : g->L;
+    const vf scale = v_set1(s->r);
+
+    edge_bwd(s, size, 0, from);
+    for (size_t t = first; t < whole.end; t++)
+        for (size_t i = 0; i < stride; i++) {
+            vrow sum = {{v_zero()}};
+
+            for (size_t back = lag + 1; back-- > 0;)
+                if (i + back * stride < kernel)
+                    take_from(s, size, t - back, i + back * stride, scale, &sum);
+            store_sum(s, t * stride - g->padding + i, sum);
+        }
+    if (first < whole.end)
+        edge_bwd(s, size, whole.end * stride - g->padding, g->L);
+}
+
+LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, size_t kernel, size_t stride, const void *index,
+                        struct lk_cview d, struct lk_view dx)
+{
+    const struct whole whole = whole_windows(g);
+    const float r = (float)(1.0 / (double)kernel);
+
     for (size_t p = 0; p < lk_panels(g->C); p++) {
         const struct row_mask keep = row_mask(row_width(g->C, p));
 
@@ -288,12 +332,14 @@ LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, size_t kernel, con
                                        .d = d.p + p * d.ld + b * d.pitch * LK_PANEL,
                                        .dx = dx.p + p * dx.ld + b * dx.pitch * LK_PANEL,
                                        .index = index,
-                                       .at = (p * g->B + b) * g->T * LK_PANEL};
+                                       .at = (p * g->B + b) * g->T * LK_PANEL,
+                                       .whole = whole,
+                                       .r = r};
 
-            if (g->stride >= g->kernel)
-                sample_bwd_apart(&s, size, kernel);
+            if (stride >= kernel)
+                sample_bwd_apart(&s, size, kernel, stride);
             else
-                sample_bwd(&s, size);
+                sample_bwd(&s, size, kernel, stride);
         }
     }
 }
@@ -302,24 +348,28 @@ static void max_pool_bwd(const struct lk_pool *pool, const void *index, struct l
 {
     const struct lk_pool g = *pool;
 
-    if (g.kernel == 2)
-        pool_bwd(&g, 1, 2, index, d, dx);
-    else if (g.kernel == 3)
-        pool_bwd(&g, 1, 3, index, d, dx);
+    if (g.kernel == 2 && g.stride == 2)
+        pool_bwd(&g, 1, 2, 2, index, d, dx);
+    else if (g.kernel == 3 && g.stride == 1)
+        pool_bwd(&g, 1, 3, 1, index, d, dx);
+    else if (g.kernel == 3 && g.stride == 2)
+        pool_bwd(&g, 1, 3, 2, index, d, dx);
     else if (lk_pool_index_size(g.kernel) == 1)
-        pool_bwd(&g, 1, g.kernel, index, d, dx);
+        pool_bwd(&g, 1, g.kernel, g.stride, index, d, dx);
     else
-        pool_bwd(&g, 4, g.kernel, index, d, dx);
+        pool_bwd(&g, 4, g.kernel, g.stride, index, d, dx);
 }
 
 static void avg_pool_bwd(const struct lk_pool *pool, struct lk_cview d, struct lk_view dx)
 {
     const struct lk_pool g = *pool;
 
-    if (g.kernel == 2)
-        pool_bwd(&g, 0, 2, NULL, d, dx);
+    if (g.kernel == 2 && g.stride == 2)
+        pool_bwd(&g, 0, 2, 2, NULL, d, dx);
+    else if (g.kernel == 3 && g.stride == 1)
+        pool_bwd(&g, 0, 3, 1, NULL, d, dx);
     else
-        pool_bwd(&g, 0, g.kernel, NULL, d, dx);
+        pool_bwd(&g, 0, g.kernel, g.stride, NULL, d, dx);
 }
 
 #endif
