@@ -6,7 +6,6 @@
  *   LK_MR_1, LK_MR_DW_1  the same of tiles with one vector only, which has as many chains in more rows
  *   LK_HEIGHTS(X), LK_HEIGHTS_DW(X)  X(1) .. X(LK_MR), X(1) .. X(LK_MR_DW)
  *   LK_HEIGHTS_1(X), LK_HEIGHTS_DW_1(X)  X(LK_MR + 1) .. X(LK_MR_1), X(LK_MR_DW + 1) .. X(LK_MR_DW_1)
- *   LK_KB      depth of a pass of gemm_fwd and gemm_dx over the rows, so that the strip of weights stays in L1
  *   LK_KB_DW   samples of gemm_dw per pass over the tiles, so that the strips of a pass stay in L1
  * A tile is MR rows x NV = 2 vectors of chains in registers. Each k loads NV vectors of the right operand and
  * broadcasts MR elements of the left one. Row counts are equalised over tiles, so no tile is much lower than the
@@ -19,15 +18,29 @@
 
 enum { NV = 2, NV_MOST = 4, P = LK_PANEL, NR = NV * VL };
 
+/* Of gemm_fwd and gemm_dx, in elements. */
+enum {
+    DEPTH = 1024,      /* of a chain computed at once */
+    BLOCK = 5 << 14,   /* of the left operand in a block of rows: two of them and two strips of weights fit into L2 */
+    WEIGHTS = 1 << 20, /* of the weights that all rows meet before the next ones: they stay in L3 */
+};
+
+/* A tile's share of the rows that lie `at` elements further: rows first, first + step, .. below end. */
+struct share {
+    size_t first, step, end, at;
+};
+
 /*
  * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
  * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
  * y; those of one tile c_row[i] and y_row[i] after the first of the tile, and those of A, when ars is 0, a_row[i].
- * ahead: what a weight gradient fetches of A for later. list: with `listed`, the only values of k, ascending.
+ * ahead: what a weight gradient fetches of A for later. rows, strip: what a tile fetches, for each run, of the next
+ * block of rows and of the next strip of weights. list: with `listed`, the only values of k, ascending.
  */
 struct product {
     size_t M, N, K, run, lda, ldb, ldc, crs;
     size_t parts, b_part, ahead;
+    struct share rows, strip;
     ptrdiff_t a_part, acs;
     size_t ars;
     size_t a_row[LK_MR], c_row[LK_MR_1], y_row[LK_MR_1];
@@ -49,9 +62,20 @@ LK_INLINE size_t vector_at(int j, size_t ld)
     return (size_t)(j / VPP) * ld + (size_t)(j % VPP) * VL;
 }
 
+/* A share's lines of the panel at p are on their way to L2. It is read anew each time: its numbers in registers would
+ * drive out those of the chains. */
+LK_INLINE void fetch(const struct share *s, const float *p)
+{
+    __asm__ volatile("" : "+r"(s));
+    for (size_t i = s->first; i < s->end; i += s->step)
+        __builtin_prefetch(p + s->at + i * P, 0, 2);
+}
+
 /*
  * The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. Where k runs along a panel (gemm_dw),
- * the panel behind it is on its way to L2 meanwhile: it comes from L3, and no hardware stream crosses its pages.
+ * the panel behind it is on its way to L2 meanwhile: it comes from L3, and no hardware stream crosses its pages. Nor
+ * does one find the next rows or the next strip of weights; a burst of requests before a tile would delay its loads,
+ * so each run asks for a few lines.
  */
 LK_INLINE void chain_part(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
                           const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
@@ -62,6 +86,10 @@ LK_INLINE void chain_part(const int mr, const int nv, const size_t ars, const pt
         size_t n = left < run ? left : run;
         const float *ak = a;
 
+        if (ars == P) {
+            fetch(&g->rows, a);
+            LK_UNROLL for (int j = 0; j < nv; j += VPP) fetch(&g->strip, b + vector_at(j, ldb));
+        }
         left -= n;
         a += lda;
         do {
@@ -159,9 +187,17 @@ static inline void activate_tile(size_t mr, int nv, const struct product *g, flo
         }
 }
 
+/* The lines of a tile are on their way to L1. */
+LK_INLINE void fetch_tile(const int mr, const int nv, const float *p, size_t step, size_t ld)
+{
+    for (int i = 0; i < mr; i++, p += step) {
+        LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(p + vector_at(j, ld));
+    }
+}
+
 /*
- * One tile: start, chains, epilogue. m is its first row, n its first column. The lines of C that the tile below begins
- * with and stores to are asked for before the chains, so that it waits for neither L2 nor L3.
+ * One tile: start, chains, epilogue. m is its first row, n its first column. The lines of C and y that the tile below
+ * reads and stores to are asked for before the chains, so that it waits for neither L2 nor L3.
  */
 LK_INLINE void any_tile(const int mr, const int nv, const int backward, const int listed, const size_t ars,
                         const ptrdiff_t acs, const struct product *g, const float *a, size_t m, size_t n)
@@ -182,11 +218,9 @@ LK_INLINE void any_tile(const int mr, const int nv, const int backward, const in
             g->from_c ? v_load(c + g->c_row[i] + vector_at(j, g->ldc)) : start;
     }
     if (ars == P) {
-        LK_UNROLL for (int i = 0; i < mr; i++)
-        {
-            LK_UNROLL for (int j = 0; j < nv; j += VPP)
-                __builtin_prefetch(c + (size_t)(mr + i) * g->crs + vector_at(j, g->ldc), 1);
-        }
+        fetch_tile(mr, nv, c + (size_t)mr * g->crs, g->crs, g->ldc);
+        if (backward && g->act != LK_ACT_NONE && g->K > 4 * P) /* a short chain would wait for them as well */
+            fetch_tile(mr, nv, y + (size_t)mr * g->crs, g->crs, g->ldy);
     }
     if (listed)
         listed_chains(mr, nv, ars, g, a, g->b + panel * g->ldb + n % P, acc);
@@ -283,46 +317,45 @@ LK_INLINE size_t block_of(size_t K, size_t most)
     return parts > 1 ? ((K + parts - 1) / parts + P - 1) / P * P : K;
 }
 
-/* Tile t of `tiles` asks for its part of the weights of the strip at column n, the next one. */
-LK_INLINE void prefetch_strip(const struct product *g, size_t n, size_t t, size_t tiles)
+typedef void tile_fn(size_t, int, const struct product *, const float *, size_t, size_t);
+
+/*
+ * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The next
+ * strip and, with `more`, the rows below the block are on their way.
+ */
+static void strips(struct product *g, size_t n, size_t end, int more, tile_fn *one)
 {
-    const size_t end = g->N < n + NR ? g->N : n + NR;
+    const size_t full = (end - n) / NR;
 
-    for (; n < end; n += P) {
-        const float *b = g->b + n / P * g->ldb;
+    for (size_t s = 0; n < end; s++, n += NR) {
+        const int nv = vectors_at(g->N, n);
+        const size_t tiles = tiles_of(g->M, nv);
 
-        for (size_t k = g->K * t / tiles; k < g->K * (t + 1) / tiles; k++)
-            __builtin_prefetch(b + k * P);
+        for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
+            mr = (g->M - m + tiles - t - 1) / (tiles - t);
+            g->strip = (struct share){t, tiles, n + NR < end ? P : 0, NR / P * g->ldb};
+            g->rows = (struct share){s, full, more && s < full ? mr : 0, g->M * P};
+            one(mr, nv, g, g->a + m * P, m, n);
+        }
     }
 }
 
-/*
- * All tiles of forward or data gradient, LK_KB of K at a time: that part of the left operand stays in L2, a strip of NR
- * columns of the weights in L1 while the rows pass by, the next strip on its way. The chains go on through C; the
- * epilogue belongs to the last part.
- */
-LK_INLINE void all_tiles(const struct product *whole,
-                         void (*one)(size_t, int, const struct product *, const float *, size_t, size_t))
+/* Rows [m, m + M), columns n to end, DEPTH of K at a time. Chains go on through C; the last part has the epilogue. */
+static void block(const struct product *whole, size_t m, size_t M, size_t n, size_t end, tile_fn *one)
 {
-    const size_t kb = block_of(whole->K, LK_KB);
+    const size_t kb = block_of(whole->K, DEPTH);
     struct product g = *whole;
     size_t left = whole->K;
 
-    set_rows(&g);
+    g.M = M;
+    g.a += m * P;
+    g.c += m * P;
+    g.y += m * P;
     do {
         g.K = left < kb ? left : kb;
         left -= g.K;
         g.act = left ? LK_ACT_NONE : whole->act;
-        for (size_t n = 0; n < g.N; n += NR) {
-            const int nv = vectors_at(g.N, n);
-            const size_t tiles = tiles_of(g.M, nv);
-
-            for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
-                mr = (g.M - m + tiles - t - 1) / (tiles - t);
-                prefetch_strip(&g, n + NR, t, tiles);
-                one(mr, nv, &g, g.a + m * P, m, n);
-            }
-        }
+        strips(&g, n, end, m + M < whole->M, one);
         g.a += g.K / P * g.lda;
         g.b += g.K * P;
         g.bias = NULL;
@@ -330,26 +363,44 @@ LK_INLINE void all_tiles(const struct product *whole,
     } while (left);
 }
 
+/*
+ * All tiles of forward or data gradient: blocks of rows that stay in L2, all of them against WEIGHTS of the weights.
+ * A block is whole tiles, heights equalised over all rows.
+ */
+static void all_tiles(struct product *g, tile_fn *one)
+{
+    const size_t depth = g->K ? g->K : 1, fit = BLOCK / LK_MR / block_of(depth, DEPTH), most = fit ? fit : 1;
+    const size_t tiles = tiles_of(g->M, NV), blocks = (tiles + most - 1) / most;
+    const size_t columns = depth * NR < WEIGHTS ? WEIGHTS / depth / NR * NR : NR;
+
+    set_rows(g);
+    for (size_t n = 0; n < g->N; n += columns)
+        for (size_t b = 0, m = 0, end; b < blocks; b++, m = end) {
+            end = g->M * (tiles * (b + 1) / blocks) / tiles;
+            block(g, m, end - m, n, g->N - n < columns ? g->N : n + columns, one);
+        }
+}
+
 static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, const float *W, const float *bias,
                      float *Y, size_t ldy, enum lk_act act)
 {
-    const struct product g = {.M = M,
-                              .N = N,
-                              .K = K,
-                              .parts = 1,
-                              .run = P,
-                              .crs = P,
-                              .acs = 1,
-                              .lda = lda,
-                              .ldb = K * P,
-                              .ldc = ldy,
-                              .a = A,
-                              .b = W,
-                              .c = Y,
-                              .bias = bias,
-                              .y = Y,
-                              .ldy = ldy,
-                              .act = act};
+    struct product g = {.M = M,
+                        .N = N,
+                        .K = K,
+                        .parts = 1,
+                        .run = P,
+                        .crs = P,
+                        .acs = 1,
+                        .lda = lda,
+                        .ldb = K * P,
+                        .ldc = ldy,
+                        .a = A,
+                        .b = W,
+                        .c = Y,
+                        .bias = bias,
+                        .y = Y,
+                        .ldy = ldy,
+                        .act = act};
 
     all_tiles(&g, tile_fwd);
 }
@@ -357,22 +408,22 @@ static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, c
 static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, const float *WT, const float *Y,
                     size_t ldy, enum lk_act act, float *DX, size_t lddx)
 {
-    const struct product g = {.M = M,
-                              .N = N,
-                              .K = K,
-                              .parts = 1,
-                              .run = P,
-                              .crs = P,
-                              .acs = 1,
-                              .lda = ldd,
-                              .ldb = K * P,
-                              .ldc = lddx,
-                              .a = D,
-                              .b = WT,
-                              .c = DX,
-                              .y = act == LK_ACT_NONE ? DX : Y,
-                              .ldy = act == LK_ACT_NONE ? lddx : ldy,
-                              .act = act};
+    struct product g = {.M = M,
+                        .N = N,
+                        .K = K,
+                        .parts = 1,
+                        .run = P,
+                        .crs = P,
+                        .acs = 1,
+                        .lda = ldd,
+                        .ldb = K * P,
+                        .ldc = lddx,
+                        .a = D,
+                        .b = WT,
+                        .c = DX,
+                        .y = act == LK_ACT_NONE ? DX : Y,
+                        .ldy = act == LK_ACT_NONE ? lddx : ldy,
+                        .act = act};
 
     all_tiles(&g, tile_dx);
 }
@@ -424,6 +475,77 @@ static void dw_tiles(const struct product *g)
         }
 }
 
+static void transpose(size_t M, size_t N, const float *W, size_t ldw, float *WT, size_t ldwt)
+{
+    for (size_t m = 0; m < M; m += P)
+        for (size_t n = 0; n < N; n += P) {
+            const float *src = W + n / P * ldw + m * P;
+            float *dst = WT + m / P * ldwt + n * P;
+
+            if (M - m >= P && N - n >= P) {
+                transpose16(src, dst);
+                continue;
+            }
+            for (size_t c = 0; c < P && c < N - n; c++)
+                for (size_t r = 0; r < P; r++)
+                    dst[c * P + r] = r < M - m ? src[r * P + c] : 0.0f;
+        }
+}
+
+/* The tiles of a weight gradient, LK_KB_DW samples at a time; the chains go on through C. */
+static void dw_parts(struct product *g)
+{
+    size_t left = g->K;
+
+    do {
+        g->K = g->run = left < LK_KB_DW ? left : LK_KB_DW;
+        dw_tiles(g);
+        left -= g->K;
+        g->a += g->K * P;
+        g->b += g->K * P;
+        g->from_c = 1;
+    } while (left);
+}
+
+/* Columns from n on that fill less than three quarters of their vectors, fewer than a panel. */
+LK_INLINE int mostly_idle(size_t N, size_t n)
+{
+    const size_t columns = N - n, lanes = (columns + VL - 1) / VL * VL;
+
+    return columns && 4 * columns <= 3 * lanes;
+}
+
+/*
+ * The columns of a weight gradient from n on, the other way round: lanes are rows of G, NR at a time in a block of
+ * their own, and the tile's rows its columns. fma(x, d, chain) = fma(d, x, chain).
+ */
+static void narrow_columns(const struct product *whole, size_t n)
+{
+    const size_t columns = whole->N - n;
+    float *G = whole->c + n / P * whole->ldc, turned[NR * P];
+
+    for (size_t m = 0; m < whole->M; m += NR) {
+        struct product g = *whole;
+
+        g.M = columns;
+        g.N = whole->M - m < NR ? whole->M - m : NR;
+        g.a = whole->b + n / P * whole->ldb;
+        g.lda = whole->ldb;
+        g.b = whole->a + m / P * whole->lda;
+        g.ldb = whole->lda;
+        g.ahead = 0;
+        g.y = g.c = turned;
+        g.ldy = g.ldc = P * P;
+        if (g.from_c)
+            transpose(g.N, P, G + m * P, whole->ldc, turned, P * P);
+        dw_parts(&g);
+        for (size_t r = columns; r < P; r++) {
+            LK_UNROLL for (int j = 0; j < NV; j++) v_store(turned + vector_at(j, P * P) + r * P, v_zero());
+        }
+        transpose(P, g.N, turned, P * P, G + m * P, whole->ldc);
+    }
+}
+
 static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd, float *G,
                     size_t ldg, float *db, int first)
 {
@@ -443,36 +565,15 @@ static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, co
                         .y = G,
                         .ldy = ldg,
                         .from_c = !first};
-    size_t left = K;
 
     if (db)
         bias_gradient(&g, db, first);
     set_rows(&g);
-    do {
-        g.K = g.run = left < LK_KB_DW ? left : LK_KB_DW;
-        dw_tiles(&g);
-        left -= g.K;
-        g.a += g.K * P;
-        g.b += g.K * P;
-        g.from_c = 1;
-    } while (left);
-}
-
-static void transpose(size_t M, size_t N, const float *W, size_t ldw, float *WT, size_t ldwt)
-{
-    for (size_t m = 0; m < M; m += P)
-        for (size_t n = 0; n < N; n += P) {
-            const float *src = W + n / P * ldw + m * P;
-            float *dst = WT + m / P * ldwt + n * P;
-
-            if (M - m >= P && N - n >= P) {
-                transpose16(src, dst);
-                continue;
-            }
-            for (size_t c = 0; c < P && c < N - n; c++)
-                for (size_t r = 0; r < P; r++)
-                    dst[c * P + r] = r < M - m ? src[r * P + c] : 0.0f;
-        }
+    if (mostly_idle(N, N / P * P)) {
+        narrow_columns(&g, N / P * P);
+        g.N = N / P * P;
+    }
+    dw_parts(&g);
 }
 
 #endif

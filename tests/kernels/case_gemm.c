@@ -4,16 +4,27 @@
 
 enum { P = LK_PANEL };
 
-/* Mostly small matrices; now and then one long side, so that blocks and many tiles come into play. */
+/* Mostly small matrices; now and then one long side, so that many tiles come into play, or more rows or weights than a
+ * block of the vector kernels has. */
 static void draw_sizes(struct kc *c)
 {
-    size_t *side[] = {&c->M, &c->N, &c->K}, longest = kc_below(c, 12);
+    const size_t kind = kc_below(c, 24), longest = kind / 2;
+    size_t *side[] = {&c->M, &c->N, &c->K};
 
     for (size_t i = 0; i < 3; i++) {
         if (longest >= 3)
             *side[i] = kc_dim(c, 64);
         else
             *side[i] = i == longest ? 80 + kc_below(c, 700) : kc_dim(c, 20);
+    }
+    if (kind == 6) {
+        c->M = 120 + kc_below(c, 150);
+        c->K = 700 + kc_below(c, 500);
+    }
+    if (kind == 7) {
+        c->M = kc_dim(c, 8);
+        c->N = 850 + kc_below(c, 300);
+        c->K = 1250 + kc_below(c, 200);
     }
 }
 

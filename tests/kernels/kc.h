@@ -18,7 +18,7 @@ enum kc_type { KC_F32, KC_U32, KC_U16, KC_U8 };
 
 enum {
     KC_BUFFERS = 8,
-    KC_CAPACITY = 4 << 20, /* bytes of one buffer at most */
+    KC_CAPACITY = 8 << 20, /* bytes of one buffer at most */
     KC_PLAIN = 0           /* kc_buf.columns of buffers without pad */
 };
 
