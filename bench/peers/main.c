@@ -2,7 +2,8 @@
  *
  * lockstep-peers: Lockstep beside other libraries.
  *
- *   gemm THREADS ROUNDS      the matrix products of mlp, of all libraries in turn: a table of their time / ours
+ *   gemm THREADS ROUNDS      the matrix products of mlp and those of 2048 x 2048 matrices, of all libraries in turn: a
+ *                            table of their time / ours
  *   train WHO MODEL BATCH THREADS DATA   for each line on stdin one epoch of whole batches; prints "SECONDS LOSS".
  *                            WHO lockstep, lockstep-skip (zeros of the pixels left
  *                            out), openblas, blis or onednn (loop.c); MODEL two-layer or mlp; sgd with momentum
@@ -186,6 +187,8 @@ static void gemm(int threads, size_t rounds)
             for (enum kind kind = FORWARD; kind <= DW; kind++)
                 compare(&(struct shape){kind, batches[b], layers[l][0], layers[l][1]}, there, threads, rounds,
                         &table.k);
+    for (enum kind kind = FORWARD; kind <= DW; kind++)
+        compare(&(struct shape){kind, 2048, 2048, 2048}, there, threads, rounds, &table.k);
 }
 
 /* ---- training ---- */
