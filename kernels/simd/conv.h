@@ -370,7 +370,7 @@ LK_INLINE size_t dw_vector(const struct conv_dw *g, const enum dw_rows rows, int
 LK_INLINE void dw_tile(const int mr, const int nv, const int bias, const enum dw_rows rows, const struct conv_dw *g,
                        const float *a, size_t m, size_t n)
 {
-    float *c = g->c + n / P * g->ldc + m * P + n % P, *db = g->db + n;
+    float *c = g->c + n / P * g->ldc + m * P + n % P, *db = bias ? g->db + n : NULL;
     vf acc[LK_MR_DW_1][NV], sum[NV];
 
     LK_UNROLL for (int j = 0; j < nv; j++)

@@ -41,7 +41,7 @@ static size_t memory_bytes(const bool wanted[LOCKSTEP_LEVELS], unsigned threads)
 
         most = bytes > most ? bytes : most;
     }
-    return most;
+    return most + LS_LEVEL_SLACK;
 }
 
 enum lockstep_status ls_limits_measure(struct ls_limits *l, const struct lk_kernels *k, unsigned threads,

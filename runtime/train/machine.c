@@ -106,7 +106,7 @@ static enum lockstep_status survey(struct lockstep_machine *m, unsigned features
     struct survey s = {.m = m, .features = features, .all = threads > 1};
 
     s.cell = ls_alloc(threads, sizeof *s.cell, err);
-    s.memory = s.cell ? ls_alloc(threads, ls_level_bytes(LOCKSTEP_DRAM, threads), err) : NULL;
+    s.memory = s.cell ? ls_alloc(threads, ls_level_bytes(LOCKSTEP_DRAM, threads) + LS_LEVEL_SLACK, err) : NULL;
     if (s.memory)
         ls_team_run(threads, survey_worker, &s);
     ls_free(s.cell);

@@ -174,12 +174,13 @@ struct lockstep_bandwidth ls_bandwidth(const struct lk_kernels *k, struct ls_wor
 double ls_read_rate(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,
                     const struct lockstep_data *data, int rounds)
 {
-    const size_t bytes = data->rows * data->channels * data->length;
+    const size_t odd = (uintptr_t)data->x % sizeof(float), before = odd ? sizeof(float) - odd : 0;
+    const size_t all = data->rows * data->channels * data->length, bytes = all > before ? all - before : 0;
     struct probe p = {.run = run_read, .k = k};
     size_t first, end;
 
     ls_span(bytes / sizeof(float), w->T, w->t, &first, &end);
-    p.x = (const float *)(const void *)data->x + first; /* only its bits count */
+    p.x = (const float *)(const void *)(data->x + before) + first; /* only its bits count */
     p.floats = end - first;
     return fresh_rate(&p, w, cell, rounds);
 }

@@ -27,6 +27,9 @@ size_t ls_cache_bytes(enum lockstep_level level);
  * more than its L2, and for DRAM together four times the L3. */
 size_t ls_level_bytes(enum lockstep_level level, unsigned T);
 
+/* Bytes that memory for T workers has to spare for each, for the system may give fewer, whose parts are rounded otherwise. */
+enum { LS_LEVEL_SLACK = 128 };
+
 /* Bandwidth of one level, for each of its figures the best of `rounds`. memory: T * ls_level_bytes(level, T) bytes at a
  * 64-byte boundary. */
 struct lockstep_bandwidth ls_bandwidth(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_cell *cell,

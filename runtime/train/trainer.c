@@ -256,8 +256,7 @@ static bool run_steps(struct run *r, const struct crew *c, struct account *a)
     return true;
 }
 
-/* More rounds of the peak probe, and the barrier; worker 0 keeps the results, and shares layers by columns where the
- * barriers that it takes are short. */
+/* More rounds of the peak probe, and the barrier; worker 0 keeps the results. */
 static void probe(struct run *r, struct ls_worker *w, int rounds)
 {
     const double peak = ls_peak(&r->m->engine.kernels.k, w, r->cell, rounds), barrier = ls_barrier_ns(w);
@@ -265,7 +264,6 @@ static void probe(struct run *r, struct ls_worker *w, int rounds)
     if (w->t == 0) {
         r->peak = peak;
         r->barrier_ns = barrier;
-        ls_columns_choose(&r->m->engine, barrier, w->T);
     }
 }
 
@@ -300,8 +298,10 @@ static void run_epochs(struct run *r, const struct crew *c)
         struct account a = {.epoch = epoch};
         uint64_t end, evaluated;
 
-        if (w->t == 0)
+        if (w->t == 0) {
+            ls_columns_choose(e, r->barrier_ns, w->T);
             ls_shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
+        }
         ls_barrier_wait(w);
         a.counts = counters(w);
         a.start = ls_now();
