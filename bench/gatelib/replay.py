@@ -18,8 +18,7 @@ from . import stats, verdict
 
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "noise.json.gz")
 COMPARISONS, INJECTED, RUN = 10000, 0.05, 4
-LIMIT_FALSE, LIMIT_PASSED, LIMIT_FOUND = 0.001, 0.01, 0.99
-QUIET = 0.01  # spread of a block up to which the slowdown must be found; above, it may be inconclusive
+LIMIT_FALSE, LIMIT_FOUND = 0.001, 0.99
 RULE = verdict.Rule(looks=(24,))  # of a recording: no round ends early because it looks good
 
 
@@ -109,7 +108,7 @@ def run():
         apart = sorted(offset(r[name]) for r in rounds)
         found = counts[math.log1p(INJECTED)][name]
         share = found[verdict.REGRESSION] / COMPARISONS
-        good &= found[verdict.PASS] <= LIMIT_PASSED * COMPARISONS and (share >= LIMIT_FOUND or noise > QUIET)
+        good &= share >= LIMIT_FOUND
         print(f"{name}: spread {100 * noise:.1f} %, copies of a round apart by {100 * stats.median(apart):.1f} % (at most "
               f"{100 * apart[-1]:.1f} %); slower by 5 %: found {100 * share:.2f} %, inconclusive "
               f"{found[verdict.INCONCLUSIVE]}, passed {found[verdict.PASS]}; equal: inconclusive "
