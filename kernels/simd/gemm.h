@@ -21,7 +21,7 @@ enum { NV = 2, NV_MOST = 4, P = LK_PANEL, NR = NV * VL };
 /* Of gemm_fwd and gemm_dx, in elements. */
 enum {
     DEPTH = 1024,      /* of a chain computed at once */
-    BLOCK = 5 << 14,   /* of the left operand in a block of rows: two of them and two strips of weights fit into L2 */
+    BLOCK = 5 << 14,   /* of the left operand in a block of rows: two and two strips of weights fit 1 MB of L2 */
     WEIGHTS = 1 << 20, /* of the weights that all rows meet before the next ones: they stay in L3 */
 };
 

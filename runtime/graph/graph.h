@@ -143,7 +143,7 @@ struct ls_op {
     bool fuses;        /* forward and backward have activation epilogues */
     bool skips;        /* forward and grad can leave out terms where input 0 is 0 */
     bool splits;       /* forward and backward can compute some panels of their result: c->panel, c->panels */
-    bool chooses;      /* each value is one of input 0, and its gradient goes there; every other one gets +0 */
+    bool chooses;      /* each value is one of input 0, bit for bit; its gradient goes there, +0 to all others */
     bool flattens;     /* only the shape changes; the value, too, is that of input 0 where that one is flat in memory */
     bool broadcasts;   /* a gate of two equal shapes: an input of one element is expanded to the other's shape */
     bool labels;       /* takes `label` as its last argument, after `inputs` values */

@@ -99,9 +99,9 @@ static void find_zeros(struct ls_graph *g, bool keep_values)
 }
 
 /*
- * The activation whose derivative the data gradient of n can apply: its input, or a relu behind ops that only choose
- * or move values. Where these choose an element, its value is the one chosen, so n sees the sign that relu would; all
- * others get +0 either way.
+ * The activation whose derivative the data gradient of n can apply, or NULL: its input, or a relu behind ops that only
+ * choose or move values. Where these choose an element, its value is the one chosen, so n sees the sign that relu would;
+ * all others get +0 either way.
  */
 static struct ls_node *activation_of(const struct ls_node *n)
 {
@@ -109,7 +109,9 @@ static struct ls_node *activation_of(const struct ls_node *n)
 
     while (a->op->chooses && a->users == 1 && a->wants_grad)
         a = a->input[0];
-    return a->op->act == LK_ACT_RELU && a->users == 1 && a->backward ? a : x;
+    if (a->op->act == LK_ACT_NONE || (a != x && a->op->act != LK_ACT_RELU))
+        return NULL;
+    return a->users == 1 && a->backward ? a : NULL;
 }
 
 /* Leave the derivative of a to the data gradient of n: the gradients from n to a already have it. */
@@ -126,19 +128,16 @@ static void fuse_derivative(struct ls_node *n, struct ls_node *a)
 static void fuse(struct ls_graph *g)
 {
     for (size_t i = 0; i < g->n; i++) {
-        struct ls_node *n = &g->node[i], *x = n->n_inputs ? n->input[0] : NULL;
+        struct ls_node *n = &g->node[i], *x = n->n_inputs ? n->input[0] : NULL, *a;
 
         if (n->op->act != LK_ACT_NONE && x->op->fuses && x->users == 1) {
             x->act = n->op->act;
             x->hidden_y = true;
             n->forward = false;
         }
-        if (n->op->fuses && n->wants_dx[0]) {
-            struct ls_node *a = activation_of(n);
-
-            if (a->op->act != LK_ACT_NONE && a->users == 1 && a->backward)
-                fuse_derivative(n, a);
-        }
+        a = n->op->fuses && n->wants_dx[0] ? activation_of(n) : NULL;
+        if (a)
+            fuse_derivative(n, a);
     }
 }
 
