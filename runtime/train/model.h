@@ -8,6 +8,8 @@
 #include "train/reduce.h"
 #include "train/step.h"
 
+enum { LS_BATCH_MAX = 1 << 24 }; /* rows of a batch, at most */
+
 struct lockstep_model {
     char *text; /* resolved: never a built-in's or a file's name */
     size_t channels, length;
