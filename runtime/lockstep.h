@@ -50,10 +50,11 @@ struct lockstep_error {
 
 /* How to run: never changes a result. Zero or NULL means default. */
 struct lockstep_options {
-    unsigned threads; /* default: what the cgroup quota, the affinity mask and the cores allow; at most 1024. The OpenMP
-                       * runtime ends the process when the system refuses to start one */
-    const char *isa;  /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
-    const char *reduce;    /* "auto" (default): the faster one by a model of this machine; "owners", "replicas" */
+    unsigned threads;   /* default: what the cgroup quota, the affinity mask and the cores allow; no more run than that
+                       * unless OMP_DYNAMIC=false is in the environment; at most 1024. The OpenMP runtime ends the
+                       * process when the system refuses to start one */
+    const char *isa;    /* "ref", "avx2", "avx512"; default LOCKSTEP_ISA, then the best supported one */
+    const char *reduce; /* "auto" (default): the faster one by a model of this machine; "owners", "replicas" */
     const char *zero_skip; /* leave out the multiplications by pixels that are 0: "auto" (default: where the data has
                             * many), "on", "off" */
     bool keep_values;      /* lockstep_get and lockstep_grad answer for every node and the input: no fusion, owners */

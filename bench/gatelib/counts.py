@@ -31,7 +31,7 @@ INSTRUCTIONS = {f"{name}{INSTRUCTIONS_END}": ["--model", model, "--batch", "500"
 
 
 def _run(command, **environment):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_DYNAMIC": "false", **environment})
     if done.returncode:
         lines = (done.stderr.strip() or "no message").splitlines()
         raise CannotMeasure(f"{os.path.basename(command[0])}: exit code {done.returncode}: {lines[-1]}")

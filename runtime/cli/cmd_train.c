@@ -248,6 +248,9 @@ static void print_start(const struct run *run, unsigned default_threads)
     if (threads > default_threads)
         fprintf(stderr, "lockstep: warning: %u threads on %u CPUs: the same result, but slower\n", threads,
                 default_threads);
+    if (threads < cli->options.threads)
+        fprintf(stderr, "lockstep: warning: %u threads on %u CPUs: %u run (OMP_DYNAMIC=false: all; the same result)\n",
+                cli->options.threads, default_threads, threads);
     fprintf(stderr, "model %.*s%s, %zu parameters; data %s, %zu + %zu rows; isa %s, threads %u, shards %u\n",
             (int)strcspn(cli->model, "\n"), cli->model, strchr(cli->model, '\n') ? "..." : "",
             lockstep_model_parameters(run->model), cli->data, lockstep_data_rows(run->train),

@@ -5,7 +5,9 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 unsigned ls_cpus_online(void)
@@ -109,11 +111,20 @@ unsigned ls_threads_default(void)
     return n < LS_THREADS_MAX ? n : LS_THREADS_MAX;
 }
 
+/* Is it for the options to say how many? Not more than the CPUs, unless OMP_DYNAMIC is false. */
+static bool as_asked(const struct lockstep_options *options)
+{
+    const char *dynamic = getenv("OMP_DYNAMIC");
+
+    return options && options->threads &&
+           (options->threads <= ls_threads_default() || (dynamic && !strcasecmp(dynamic, "false")));
+}
+
 enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err)
 {
-    *threads = options && options->threads ? options->threads : ls_threads_default();
-    if (*threads > LS_THREADS_MAX)
-        return ls_fail(err, LOCKSTEP_E_USAGE, "threads: expected 1..%d, got %u", LS_THREADS_MAX, *threads);
+    if (options && options->threads > LS_THREADS_MAX)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "threads: expected 1..%d, got %u", LS_THREADS_MAX, options->threads);
+    *threads = as_asked(options) ? options->threads : ls_threads_default();
     return LOCKSTEP_OK;
 }
 
@@ -121,7 +132,7 @@ const char *ls_threads_why(const struct lockstep_options *options)
 {
     const double quota = ls_cpus_quota();
 
-    if (options && options->threads)
+    if (as_asked(options))
         return "as asked";
     if (quota > 0.0 && quota < (double)ls_cpus_affinity())
         return "CPU quota";

@@ -61,7 +61,10 @@ unsigned ls_threads_default(void);
 
 enum { LS_THREADS_MAX = 1024 };
 
-/* options->threads checked, or the default. E_USAGE. */
+/*
+ * options->threads checked, or the default: also where more are asked for than the default, for a team that shares CPUs
+ * waits for itself at each barrier. OMP_DYNAMIC=false (OpenMP 5.0, 6.3) gives as many as asked. E_USAGE.
+ */
 enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err);
 
 /* Why so many: "as asked", "CPU quota", "affinity mask", "all CPUs". */

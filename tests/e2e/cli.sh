@@ -188,6 +188,9 @@ assert start["threads_why"] == "as asked" and start["isa_why"] in ("the best her
 assert start["reduce"] == ("replicas" if start["replicas_seconds"] < 0.98 * start["owners_seconds"] else "owners")
 assert start["barrier_ns"] > 0 and epoch["barrier_ns"] > 0 and start["verify"] == 0
 END
+    env -u OMP_DYNAMIC "$lockstep" train "${small[@]}" --threads 1000 >/dev/null 2>"$err"
+    grep -qE '^lockstep: warning: 1000 threads on ([0-9]+) CPUs: \1 run \(OMP_DYNAMIC=false: all; the same result\)$' "$err" ||
+        fail "1000 threads: $(cat "$err")"
     "$lockstep" info --threads 2 | grep -qE "^barrier +[0-9]+ ns for 2 threads" || fail 'info: no barrier'
     ! "$lockstep" info --threads 1 | grep '^barrier' || fail 'info: a barrier of one thread'
 }

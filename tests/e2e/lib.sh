@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # variables are used by the scripts
 lockstep=$1
+export OMP_DYNAMIC=false # as many threads as a test asks for, on any machine
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tiny=$work/tiny

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -216,6 +217,33 @@ static void defaults_are_sane(void **state)
     assert_true(ls_cpus_quota() >= 0.0);
 }
 
+/* More threads than CPUs run only where OMP_DYNAMIC is false. */
+static void no_more_threads_than_cpus(void **state)
+{
+    const struct {
+        const char *dynamic;
+        bool all;
+    } cases[] = {{NULL, false}, {"true", false}, {"", false}, {"false", true}, {"FALSE", true}};
+    const struct lockstep_options one = {.threads = 1}, many = {.threads = LS_THREADS_MAX};
+    struct lockstep_error err;
+    unsigned threads;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (cases[i].dynamic)
+            setenv("OMP_DYNAMIC", cases[i].dynamic, 1);
+        else
+            unsetenv("OMP_DYNAMIC");
+        assert_int_equal(ls_threads(&many, &threads, &err), LOCKSTEP_OK);
+        assert_int_equal(threads, cases[i].all ? LS_THREADS_MAX : ls_threads_default());
+        assert_int_equal(!strcmp(ls_threads_why(&many), "as asked"),
+                         cases[i].all || ls_threads_default() == LS_THREADS_MAX);
+        assert_int_equal(ls_threads(&one, &threads, &err), LOCKSTEP_OK);
+        assert_int_equal(threads, 1);
+        assert_string_equal(ls_threads_why(&one), "as asked");
+    }
+}
+
 static void clock_goes_forward(void **state)
 {
     const uint64_t start = ls_now();
@@ -276,6 +304,7 @@ int main(void)
         cmocka_unit_test(one_worker_needs_no_team),
         cmocka_unit_test(spans_cover),
         cmocka_unit_test(defaults_are_sane),
+        cmocka_unit_test(no_more_threads_than_cpus),
         cmocka_unit_test(clock_goes_forward),
         cmocka_unit_test(environment_is_set_and_restored),
     };
