@@ -152,6 +152,12 @@ static inline vmask v_isnan(vf a)
     return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
 }
 
+/* Neither a > b nor a NaN a. */
+static inline vmask v_not_above(vf a, vf b)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(a, a, _CMP_ORD_Q), _mm256_cmp_ps(a, b, _CMP_NGT_UQ));
+}
+
 /* m ? a : b */
 static inline vf v_select(vmask m, vf a, vf b)
 {
@@ -227,17 +233,18 @@ static inline void vi_store(uint32_t *p, vi x)
     _mm256_storeu_si256((__m256i *)(void *)p, x);
 }
 
-/* VL bytes as integers; VL integers of 0..255 as bytes. */
+/* VL bytes as integers; the integers of 0..255 of a panel row as bytes. */
 static inline vi vi_load_u8(const uint8_t *p)
 {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
 }
 
-static inline void vi_store_u8(uint8_t *p, vi x)
+static inline void vi_store_row_u8(uint8_t *p, const vi x[VPP])
 {
-    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    const __m256i words = _mm256_packus_epi32(x[0], x[1]); /* quarters 0 2 1 3 */
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 
-    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 static inline vmask vi_eq(vi a, vi b)

@@ -158,6 +158,12 @@ static inline vmask v_isnan(vf a)
     return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
 }
 
+/* Neither a > b nor a NaN a. */
+static inline vmask v_not_above(vf a, vf b)
+{
+    return (vmask)(_mm512_cmp_ps_mask(a, a, _CMP_ORD_Q) & _mm512_cmp_ps_mask(a, b, _CMP_NGT_UQ));
+}
+
 /* m ? a : b */
 static inline vf v_select(vmask m, vf a, vf b)
 {
@@ -233,15 +239,15 @@ static inline void vi_store(uint32_t *p, vi x)
     _mm512_storeu_si512(p, x);
 }
 
-/* VL bytes as integers; VL integers of 0..255 as bytes. */
+/* VL bytes as integers; the integers of 0..255 of a panel row as bytes. */
 static inline vi vi_load_u8(const uint8_t *p)
 {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-static inline void vi_store_u8(uint8_t *p, vi x)
+static inline void vi_store_row_u8(uint8_t *p, const vi x[VPP])
 {
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x[0]));
 }
 
 static inline vmask vi_eq(vi a, vi b)

@@ -48,17 +48,21 @@ static inline struct whole whole_windows(const struct lk_pool *g)
     return (struct whole){begin, last > begin ? last : begin};
 }
 
-/* 1 / number of positions that window t counts; *n and *r hold the last such number and its reciprocal. */
-static inline float reciprocal(const struct lk_pool *g, size_t t, size_t *n, float *r)
+/* The last number of positions counted and its reciprocal. */
+struct counted {
+    size_t n;
+    float r;
+};
+
+/* 1 / number of positions that window t counts. */
+static inline float reciprocal(const struct lk_pool *g, size_t t, struct counted *last)
 {
     const size_t from = t * g->stride, padded = g->L + 2 * g->padding, room = padded - from;
-    const size_t counted = !g->count_include_pad ? window_of(g, t).n : room < g->kernel ? room : g->kernel;
+    const size_t n = !g->count_include_pad ? window_of(g, t).n : room < g->kernel ? room : g->kernel;
 
-    if (counted != *n) {
-        *n = counted;
-        *r = (float)(1.0 / (double)counted);
-    }
-    return *r;
+    if (n != last->n)
+        *last = (struct counted){n, (float)(1.0 / (double)n)};
+    return last->r;
 }
 
 /* Indices of max_pool, `size` bytes each; 0: none. */
@@ -67,57 +71,122 @@ static inline vi load_index(size_t size, const void *index, size_t at)
     return size == 1 ? vi_load_u8((const uint8_t *)index + at) : vi_load((const uint32_t *)index + at);
 }
 
-static inline void store_index(size_t size, void *index, size_t at, vi x)
+/* Those of a panel row. */
+LK_INLINE void store_indices(size_t size, void *index, size_t at, const vi which[VPP])
 {
     if (size == 1)
-        vi_store_u8((uint8_t *)index + at, x);
-    else if (size == 4)
-        vi_store((uint32_t *)index + at, x);
+        vi_store_row_u8((uint8_t *)index + at, which);
+    for (int j = 0; size == 4 && j < VPP; j++)
+        vi_store((uint32_t *)index + at + (size_t)j * VL, which[j]);
 }
 
-/* The maximum of n rows from x on and its tap, counted from `tap`. */
-LK_INLINE void max_window(size_t n, const float *x, size_t tap, struct row_mask keep, float *y, size_t size,
+/* A window: n rows from x on, `tap` the first of them; its row of y, its indices from `at` on; scale 1 / number of
+ * positions that it counts. */
+typedef void window_fn(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, float *y, size_t size,
+                       void *index, size_t at);
+
+/* The maximum of the rows and its tap. */
+LK_INLINE void max_window(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, float *y, size_t size,
                           void *index, size_t at)
 {
+    vi which[VPP];
+
+    (void)scale;
+    LK_UNROLL
     for (int j = 0; j < VPP; j++) {
         vf best = v_load(x + j * VL);
-        vi which = vi_set1((int)tap);
+        vi first = vi_set1((int)tap);
 
         for (size_t i = 1; i < n; i++) {
             const vf v = v_load(x + i * LK_PANEL + j * VL);
-            const vmask better = v_or(v_gt(v, best), v_isnan(v));
+            const vmask stay = v_not_above(v, best);
 
-            best = v_select(better, v, best);
-            which = vi_select(better, vi_set1((int)(tap + i)), which);
+            best = v_select(stay, best, v);
+            first = vi_select(stay, first, vi_set1((int)(tap + i)));
         }
         v_store(y + j * VL, v_and(keep.m[j], best));
-        store_index(size, index, at + (size_t)j * VL, vi_and(keep.m[j], which));
+        which[j] = vi_and(keep.m[j], first);
+    }
+    store_indices(size, index, at, which);
+}
+
+/* The sum of the rows, times scale. */
+LK_INLINE void avg_window(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, float *y, size_t size,
+                          void *index, size_t at)
+{
+    (void)tap, (void)size, (void)index, (void)at;
+    LK_UNROLL
+    for (int j = 0; j < VPP; j++) {
+        vf sum = v_zero();
+
+        for (size_t i = 0; i < n; i++)
+            sum = v_add(sum, v_load(x + i * LK_PANEL + j * VL));
+        v_store(y + j * VL, v_and(keep.m[j], v_mul(sum, scale)));
     }
 }
 
-/* One panel of one sample; kernel is g->kernel, a constant where that pays. */
-LK_INLINE void max_sample(const struct lk_pool *g, size_t kernel, const float *x, struct row_mask keep, float *y,
-                          size_t size, void *index, size_t at)
-{
-    for (size_t t = 0; t < g->T; t++, y += LK_PANEL, at += LK_PANEL) {
-        const struct window w = window_of(g, t);
+/* One panel of one sample: x of its positions, y of its windows, their indices from `at` on. */
+struct pool_fwd {
+    const struct lk_pool *g;
+    window_fn *take;
+    struct row_mask keep;
+    const float *x;
+    float *y;
+    void *index;
+    size_t at;
+    vf scale; /* 1 / kernel, what whole windows count */
+    struct counted *last;
+};
 
-        if (w.n == kernel)
-            max_window(kernel, x + w.first * LK_PANEL, 0, keep, y, size, index, at);
-        else
-            max_window(w.n, x + w.first * LK_PANEL, w.tap, keep, y, size, index, at);
+/* Windows t..end-1, which an edge may cut. */
+LK_INLINE void cut_windows_fwd(const struct pool_fwd *s, size_t size, size_t t, size_t end)
+{
+    for (; t < end; t++) {
+        const struct window w = window_of(s->g, t);
+
+        s->take(w.n, w.tap, v_set1(reciprocal(s->g, t, s->last)), s->keep, s->x + w.first * LK_PANEL,
+                s->y + t * LK_PANEL, size, s->index, s->at + t * LK_PANEL);
     }
 }
 
-LK_INLINE void max_panels(const struct lk_pool *g, size_t kernel, struct lk_cview x, struct lk_view y, size_t size,
-                          void *index)
+/* Windows t..end-1, all whole. */
+LK_INLINE void whole_windows_fwd(const struct pool_fwd *s, size_t size, size_t kernel, size_t stride, size_t t,
+                                 size_t end)
 {
+    const vf scale = s->scale;
+    const float *x = s->x + (t * stride - s->g->padding) * LK_PANEL;
+    float *y = s->y + t * LK_PANEL;
+
+    for (size_t at = s->at + t * LK_PANEL; t < end; t++, x += stride * LK_PANEL, y += LK_PANEL, at += LK_PANEL)
+        s->take(kernel, 0, scale, s->keep, x, y, size, s->index, at);
+}
+
+/* kernel and stride are those of the geometry, constants where that pays. */
+LK_INLINE void pool_fwd(const struct lk_pool *g, size_t size, window_fn *take, size_t kernel, size_t stride,
+                        struct lk_cview x, struct lk_view y, void *index)
+{
+    const struct whole whole = whole_windows(g);
+    struct counted last = {kernel, (float)(1.0 / (double)kernel)};
+    const vf scale = v_set1(last.r);
+
     for (size_t p = 0; p < lk_panels(g->C); p++) {
         const struct row_mask keep = row_mask(row_width(g->C, p));
 
-        for (size_t b = 0; b < g->B; b++)
-            max_sample(g, kernel, x.p + p * x.ld + b * x.pitch * LK_PANEL, keep,
-                       y.p + p * y.ld + b * y.pitch * LK_PANEL, size, index, (p * g->B + b) * g->T * LK_PANEL);
+        for (size_t b = 0; b < g->B; b++) {
+            const struct pool_fwd s = {.g = g,
+                                       .take = take,
+                                       .keep = keep,
+                                       .x = x.p + p * x.ld + b * x.pitch * LK_PANEL,
+                                       .y = y.p + p * y.ld + b * y.pitch * LK_PANEL,
+                                       .index = index,
+                                       .at = (p * g->B + b) * g->T * LK_PANEL,
+                                       .scale = scale,
+                                       .last = &last};
+
+            cut_windows_fwd(&s, size, 0, smaller(whole.begin, g->T));
+            whole_windows_fwd(&s, size, kernel, stride, whole.begin, whole.end);
+            cut_windows_fwd(&s, size, whole.end, g->T);
+        }
     }
 }
 
@@ -126,64 +195,29 @@ static void max_pool_fwd(const struct lk_pool *pool, struct lk_cview x, struct l
     const struct lk_pool g = *pool; /* a copy that no store can change */
 
     if (!index)
-        max_panels(&g, g.kernel, x, y, 0, NULL);
-    else if (g.kernel == 2)
-        max_panels(&g, 2, x, y, 1, index);
-    else if (g.kernel == 3)
-        max_panels(&g, 3, x, y, 1, index);
+        pool_fwd(&g, 0, max_window, g.kernel, g.stride, x, y, NULL);
+    else if (g.kernel == 2 && g.stride == 2)
+        pool_fwd(&g, 1, max_window, 2, 2, x, y, index);
+    else if (g.kernel == 3 && g.stride == 1)
+        pool_fwd(&g, 1, max_window, 3, 1, x, y, index);
+    else if (g.kernel == 3 && g.stride == 2)
+        pool_fwd(&g, 1, max_window, 3, 2, x, y, index);
     else if (lk_pool_index_size(g.kernel) == 1)
-        max_panels(&g, g.kernel, x, y, 1, index);
+        pool_fwd(&g, 1, max_window, g.kernel, g.stride, x, y, index);
     else
-        max_panels(&g, g.kernel, x, y, 4, index);
-}
-
-/* The sum of n rows from x on, times r. */
-LK_INLINE void avg_window(size_t n, const float *x, float r, struct row_mask keep, float *y)
-{
-    for (int j = 0; j < VPP; j++) {
-        vf s = v_zero();
-
-        for (size_t i = 0; i < n; i++)
-            s = v_add(s, v_load(x + i * LK_PANEL + j * VL));
-        v_store(y + j * VL, v_and(keep.m[j], v_mul(s, v_set1(r))));
-    }
-}
-
-LK_INLINE void avg_panels(const struct lk_pool *g, size_t kernel, struct lk_cview x, struct lk_view y)
-{
-    size_t n = 0;
-    float r = 0.0f;
-
-    for (size_t p = 0; p < lk_panels(g->C); p++) {
-        const struct row_mask keep = row_mask(row_width(g->C, p));
-
-        for (size_t b = 0; b < g->B; b++) {
-            const float *from = x.p + p * x.ld + b * x.pitch * LK_PANEL;
-            float *to = y.p + p * y.ld + b * y.pitch * LK_PANEL;
-
-            for (size_t t = 0; t < g->T; t++, to += LK_PANEL) {
-                const struct window w = window_of(g, t);
-
-                reciprocal(g, t, &n, &r);
-                if (w.n == kernel)
-                    avg_window(kernel, from + w.first * LK_PANEL, r, keep, to);
-                else
-                    avg_window(w.n, from + w.first * LK_PANEL, r, keep, to);
-            }
-        }
-    }
+        pool_fwd(&g, 4, max_window, g.kernel, g.stride, x, y, index);
 }
 
 static void avg_pool_fwd(const struct lk_pool *pool, struct lk_cview x, struct lk_view y)
 {
     const struct lk_pool g = *pool;
 
-    if (g.kernel == 2)
-        avg_panels(&g, 2, x, y);
-    else if (g.kernel == 3)
-        avg_panels(&g, 3, x, y);
+    if (g.kernel == 2 && g.stride == 2)
+        pool_fwd(&g, 0, avg_window, 2, 2, x, y, NULL);
+    else if (g.kernel == 3 && g.stride == 1)
+        pool_fwd(&g, 0, avg_window, 3, 1, x, y, NULL);
     else
-        avg_panels(&g, g.kernel, x, y);
+        pool_fwd(&g, 0, avg_window, g.kernel, g.stride, x, y, NULL);
 }
 
 /* The gradient of one panel of one sample: d of its windows, dx of its positions, indices from `at` on (size 0: the
@@ -196,7 +230,8 @@ struct pool_bwd {
     const void *index;
     size_t at;
     struct whole whole;
-    float r; /* 1 / kernel, what whole windows count */
+    vf scale; /* 1 / kernel, what whole windows count */
+    struct counted *last;
 };
 
 /* The n positions of window t from `to` on, `tap` the first of them. */
@@ -223,13 +258,11 @@ LK_INLINE void zero_rows(const struct pool_bwd *s, size_t l, size_t end)
 LK_INLINE void cut_windows_bwd(const struct pool_bwd *s, size_t size, size_t t, size_t end)
 {
     const struct lk_pool *g = s->g;
-    size_t n = 0;
-    float r = 0.0f;
 
     for (; t < end; t++) {
         const struct window w = window_of(g, t);
 
-        window_bwd(s, size, t, w.n, w.tap, v_set1(size ? 1.0f : reciprocal(g, t, &n, &r)), s->dx + w.first * LK_PANEL);
+        window_bwd(s, size, t, w.n, w.tap, v_set1(size ? 1.0f : reciprocal(g, t, s->last)), s->dx + w.first * LK_PANEL);
         zero_rows(s, w.first + w.n, t + 1 < g->T ? window_of(g, t + 1).first : g->L);
     }
 }
@@ -240,7 +273,7 @@ LK_INLINE void sample_bwd_apart(const struct pool_bwd *s, size_t size, size_t ke
 {
     const struct lk_pool *g = s->g;
     const struct whole whole = s->whole;
-    const vf scale = v_set1(s->r);
+    const vf scale = s->scale;
     /* all but the last: what lies behind that one is not a window's */
     const size_t end = whole.end == g->T && whole.end > whole.begin ? whole.end - 1 : whole.end;
 
@@ -278,8 +311,6 @@ LK_INLINE void store_sum(const struct pool_bwd *s, size_t l, vrow sum)
 LK_INLINE void edge_bwd(const struct pool_bwd *s, size_t size, size_t l, size_t end)
 {
     const struct lk_pool *g = s->g;
-    size_t counted = 0;
-    float r = 0.0f;
 
     for (; l < end; l++) {
         const size_t here = l + g->padding, last = here / g->stride + 1;
@@ -287,7 +318,7 @@ LK_INLINE void edge_bwd(const struct pool_bwd *s, size_t size, size_t l, size_t 
         vrow sum = {{v_zero()}};
 
         for (; t < g->T && t < last; t++)
-            take_from(s, size, t, here - t * g->stride, v_set1(size ? 1.0f : reciprocal(g, t, &counted, &r)), &sum);
+            take_from(s, size, t, here - t * g->stride, v_set1(size ? 1.0f : reciprocal(g, t, s->last)), &sum);
         store_sum(s, l, sum);
     }
 }
@@ -301,7 +332,7 @@ LK_INLINE void sample_bwd(const struct pool_bwd *s, size_t size, size_t kernel, 
     const struct whole whole = s->whole;
     const size_t lag = (kernel - 1) / stride, first = whole.begin + lag;
     const size_t from = first < whole.end ? first * stride - g->padding : g->L;
-    const vf scale = v_set1(s->r);
+    const vf scale = s->scale;
 
     edge_bwd(s, size, 0, from);
     for (size_t t = first; t < whole.end; t++)
@@ -321,7 +352,8 @@ LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, size_t kernel, siz
                         struct lk_cview d, struct lk_view dx)
 {
     const struct whole whole = whole_windows(g);
-    const float r = (float)(1.0 / (double)kernel);
+    struct counted last = {kernel, (float)(1.0 / (double)kernel)};
+    const vf scale = v_set1(last.r);
 
     for (size_t p = 0; p < lk_panels(g->C); p++) {
         const struct row_mask keep = row_mask(row_width(g->C, p));
@@ -334,7 +366,8 @@ LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, size_t kernel, siz
                                        .index = index,
                                        .at = (p * g->B + b) * g->T * LK_PANEL,
                                        .whole = whole,
-                                       .r = r};
+                                       .scale = scale,
+                                       .last = &last};
 
             if (stride >= kernel)
                 sample_bwd_apart(&s, size, kernel, stride);
