@@ -246,6 +246,7 @@ struct lockstep_epoch {
     double gflops, peak_share; /* FLOPs of the matrix products done, their share of the FMA peak of these threads */
     double effective_gflops;   /* as if no term was left out */
     double barrier_ns;         /* measured after the epoch; 0: one thread */
+    double threads;            /* that ran a step, in the mean: fewer than the model's where the CPU of one was busy */
     struct lockstep_counts counts;
 };
 

@@ -90,6 +90,7 @@ static void put_metrics(FILE *f, const struct lockstep_epoch *e)
     put_number(f, "peak_share", e->peak_share, TIMING);
     put_number(f, "barrier_ns", e->barrier_ns, TIMING);
     put_number(f, "effective_gflops", e->effective_gflops, TIMING);
+    put_number(f, "threads", e->threads, TIMING);
     fprintf(f,
             ",\"flops\":%zu,\"packed_bytes\":%zu,\"regions\":%zu,\"barriers\":%zu,\"allocations\":%zu,\"peak_bytes\":%"
             "zu}\n",

@@ -111,13 +111,17 @@ unsigned ls_threads_default(void)
     return n < LS_THREADS_MAX ? n : LS_THREADS_MAX;
 }
 
-/* Is it for the options to say how many? Not more than the CPUs, unless OMP_DYNAMIC is false. */
-static bool as_asked(const struct lockstep_options *options)
+bool ls_threads_dynamic(void)
 {
     const char *dynamic = getenv("OMP_DYNAMIC");
 
-    return options && options->threads &&
-           (options->threads <= ls_threads_default() || (dynamic && !strcasecmp(dynamic, "false")));
+    return !dynamic || strcasecmp(dynamic, "false");
+}
+
+/* Is it for the options to say how many? */
+static bool as_asked(const struct lockstep_options *options)
+{
+    return options && options->threads && (options->threads <= ls_threads_default() || !ls_threads_dynamic());
 }
 
 enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err)

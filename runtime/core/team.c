@@ -14,8 +14,9 @@ struct ls_barrier {
     _Alignas(64) atomic_uint arrived;
     _Alignas(64) atomic_uint phase;
     _Alignas(64) atomic_uint sleepers;
-    _Alignas(64) double ns; /* ls_barrier_ns: the best so far, by worker 0 */
-    bool again;             /* ... another round follows */
+    atomic_uint_fast64_t slept; /* nanoseconds, of all workers */
+    _Alignas(64) double ns;     /* ls_barrier_ns: the best so far, by worker 0 */
+    bool again;                 /* ... another round follows */
 };
 
 uint64_t ls_now(void)
@@ -53,6 +54,7 @@ void ls_barrier_wait(struct ls_worker *w)
 {
     struct ls_barrier *b = w->barrier;
     const unsigned old = w->phase++;
+    uint64_t start;
 
     if (w->T == 1)
         return;
@@ -65,16 +67,28 @@ void ls_barrier_wait(struct ls_worker *w)
     }
     if (spin(&b->phase, old))
         return;
+    start = ls_now();
     atomic_fetch_add(&b->sleepers, 1);
     while (atomic_load(&b->phase) == old)
         futex(&b->phase, FUTEX_WAIT, old);
     atomic_fetch_sub(&b->sleepers, 1);
+    atomic_fetch_add_explicit(&b->slept, ls_now() - start, memory_order_relaxed);
+}
+
+uint64_t ls_team_slept(const struct ls_worker *w)
+{
+    return atomic_load_explicit(&w->barrier->slept, memory_order_relaxed);
 }
 
 struct ls_worker ls_team_part(const struct ls_worker *w, unsigned threads)
 {
-    return (struct ls_worker){
-        .t = w->t, .T = threads < w->T ? threads : w->T, .barrier = w->barrier + 1, .host_fpenv = w->host_fpenv};
+    struct ls_barrier *part = w->barrier + 1;
+
+    return (struct ls_worker){.t = w->t,
+                              .T = threads < w->T ? threads : w->T,
+                              .barrier = part,
+                              .phase = atomic_load(&part->phase),
+                              .host_fpenv = w->host_fpenv};
 }
 
 /*

@@ -29,12 +29,16 @@ size_t ls_team_regions(void);
 
 /*
  * This worker in a smaller team of the workers 0 .. threads - 1 (no more than there are), with a barrier of its own,
- * while all go on as w. A running team has one such part; each of its workers asks once, the others do not.
+ * while all go on as w. A running team has one such part at a time: each of its workers asks for it once, the others do
+ * not, and the whole team meets before the next part.
  */
 struct ls_worker ls_team_part(const struct ls_worker *w, unsigned threads);
 
 /* Meet all workers: everything written before is visible after. Spins about 20 us, then sleeps in a futex. */
 void ls_barrier_wait(struct ls_worker *w);
+
+/* Nanoseconds that the workers of this team have slept at barriers, all together. */
+uint64_t ls_team_slept(const struct ls_worker *w);
 
 /*
  * Nanoseconds that a barrier of this team takes, the same for every worker; 0 for a team of one. Best of the rounds of
@@ -61,9 +65,12 @@ unsigned ls_threads_default(void);
 
 enum { LS_THREADS_MAX = 1024 };
 
+/* May fewer threads run than are asked for? Unless OMP_DYNAMIC=false (OpenMP 5.0, 6.3) is in the environment. */
+bool ls_threads_dynamic(void);
+
 /*
- * options->threads checked, or the default: also where more are asked for than the default, for a team that shares CPUs
- * waits for itself at each barrier. OMP_DYNAMIC=false (OpenMP 5.0, 6.3) gives as many as asked. E_USAGE.
+ * options->threads checked, or the default: also where more are asked for than the default and the number is dynamic, for
+ * a team that shares CPUs waits for itself at each barrier. E_USAGE.
  */
 enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err);
 

@@ -5,6 +5,7 @@
 #include "train/columns.h"
 #include "train/evaluate.h"
 #include "train/explained.h"
+#include "train/pace.h"
 #include "train/verify.h"
 
 #include <stdatomic.h>
@@ -32,6 +33,10 @@ struct run {
     bool same;             /* ... and its bits */
     bool ended;            /* no more of them */
 
+    struct ls_pace pace;       /* of how many workers run the steps */
+    double round_ns, slept_ns; /* of their last round; of all of them at its barriers */
+    bool more;                 /* the run goes on behind it */
+
     struct ls_findings found; /* for events->explain */
 };
 
@@ -46,12 +51,13 @@ static bool verified(const struct run *r, size_t t)
     return r->m->verify && !((t + 1) % r->m->verify);
 }
 
-/* Is each work of step t, with so many rows, timed? Evenly spread steps are, of whole batches computed once. */
+/* Is each work of step t, with so many rows, timed? Evenly spread steps are, of whole batches computed once by all. */
 static bool timed(const struct run *r, size_t t, size_t rows)
 {
     const size_t steps = r->batches * r->m->recipe.epochs, apart = (steps + SAMPLES - 1) / SAMPLES;
 
-    return r->events->explain && t % apart == 0 && rows == r->m->recipe.batch && !verified(r, t);
+    return r->events->explain && t % apart == 0 && rows == r->m->recipe.batch && !verified(r, t) &&
+           r->pace.now == r->pace.most;
 }
 
 /* Batch `step` of the epoch; t counts all steps of the run. */
@@ -82,29 +88,29 @@ static void tell_progress(const struct run *r, struct ls_worker *w, const struct
 /* What worker 0 keeps during an epoch. */
 struct account {
     size_t epoch, rows;
-    double loss;    /* sum over rows */
-    double skipped; /* multiply-adds left out */
+    double loss;                     /* sum over rows */
+    double skipped;                  /* multiply-adds left out */
+    size_t steps, workers, barriers; /* workers: sum over the steps; barriers of all of them */
     uint64_t start;
     struct lockstep_counts counts;
 };
 
 /* The running counters now. */
-static struct lockstep_counts counters(const struct ls_worker *w)
+static struct lockstep_counts counters(void)
 {
-    return (struct lockstep_counts){
-        .regions = ls_team_regions(), .barriers = w->phase, .allocations = ls_mem_allocations()};
+    return (struct lockstep_counts){.regions = ls_team_regions(), .allocations = ls_mem_allocations()};
 }
 
 /* After the steps of an epoch: from the counters at its start to what the steps did. */
-static void count_steps(const struct run *r, const struct ls_worker *w, struct account *a)
+static void count_steps(const struct run *r, struct account *a)
 {
     const struct ls_graph *g = &r->m->graph;
-    const struct lockstep_counts start = a->counts, end = counters(w);
+    const struct lockstep_counts start = a->counts, end = counters();
 
     a->counts = (struct lockstep_counts){.flops = g->flops_train * a->rows,
                                          .packed_bytes = g->transposed * sizeof(float) * r->batches,
                                          .regions = end.regions - start.regions,
-                                         .barriers = end.barriers - start.barriers,
+                                         .barriers = a->barriers,
                                          .allocations = end.allocations - start.allocations,
                                          .peak_bytes = ls_mem_peak()};
 }
@@ -164,6 +170,7 @@ static void tell_epoch(const struct run *r, struct ls_worker *w, const struct ac
     e.effective_gflops = effective_gflops(r, a, e.seconds);
     e.peak_share = e.gflops / r->peak;
     e.barrier_ns = r->barrier_ns;
+    e.threads = (double)a->workers / (double)a->steps;
     e.counts = a->counts;
     if (!r->events->epoch)
         return;
@@ -228,30 +235,88 @@ static void end_second(struct run *r, const struct crew *c)
         ls_barrier_wait(c->all);
 }
 
-/* The steps of one epoch; false when the run ends with it: stopped, not finite, or not the same twice. */
-static bool run_steps(struct run *r, const struct crew *c, struct account *a)
+/* A step of the epoch; false when the run ends with it: stopped, not finite, or not the same twice. */
+static bool run_counted(struct run *r, const struct crew *c, struct account *a, size_t step)
 {
     struct ls_worker *w = c->first;
+    const size_t t = (a->epoch - 1) * r->batches + step;
+    const struct ls_batch b = batch_of(r, step, t);
 
-    for (size_t step = 0; step < r->batches; step++) {
-        const size_t t = (a->epoch - 1) * r->batches + step;
-        const struct ls_batch b = batch_of(r, step, t);
-
+    if (w->t == 0)
+        poll_stop(r, (long)t);
+    if (!run_step(r, c, t, &b)) {
         if (w->t == 0)
-            poll_stop(r, (long)t);
-        if (!run_step(r, c, t, &b)) {
-            if (w->t == 0)
-                r->finite = false;
+            r->finite = false;
+        return false;
+    }
+    if (b.clock)
+        ls_laps_take(&r->found.laps, w);
+    if (w->t == 0) {
+        account_step(r, w, a, &b);
+        a->steps++;
+        a->workers += w->T;
+        r->steps_done = t + 1;
+    }
+    return !stopped(r, (long)t);
+}
+
+/* Steps [first, end) of the epoch. */
+static bool run_round(struct run *r, const struct crew *c, struct account *a, size_t first, size_t end)
+{
+    const unsigned met = c->first->phase;
+    bool more = true;
+
+    while (more && first < end)
+        more = run_counted(r, c, a, first++);
+    a->barriers += c->first->phase - met;
+    return more;
+}
+
+/* The part of the team that the pace wants runs a round. */
+static void run_part(struct run *r, const struct crew *c, struct account *a, size_t first, size_t end)
+{
+    struct ls_worker w = ls_team_part(c->first, r->pace.now);
+    const struct crew part = {.all = c->all, .first = &w};
+    uint64_t start, slept;
+    bool more;
+
+    ls_engine_join(&r->m->engine, &w);
+    start = ls_now();
+    slept = ls_team_slept(&w);
+    more = run_round(r, &part, a, first, end);
+    if (w.t == 0) {
+        r->more = more;
+        r->round_ns = (double)(ls_now() - start);
+        r->slept_ns = (double)(ls_team_slept(&w) - slept);
+    }
+}
+
+/* Worker 0: what a round tells the pace, unless the epoch cut it short. */
+static void set_pace(struct run *r, size_t steps)
+{
+    const double others = r->pace.now > 1 ? r->pace.now - 1 : 1;
+
+    if (steps == ls_pace_steps(&r->pace))
+        ls_pace_round(&r->pace, r->round_ns / (double)steps, r->slept_ns / r->round_ns / others, ls_now());
+}
+
+/* The steps of an epoch; false when the run ends with one. */
+static bool run_steps(struct run *r, const struct crew *c, struct account *a)
+{
+    if (r->pace.most == 1)
+        return run_round(r, c, a, 0, r->batches);
+    for (size_t first = 0, end; first < r->batches; first = end) {
+        const size_t rest = r->batches - first, steps = ls_pace_steps(&r->pace);
+
+        end = first + (steps < rest ? steps : rest);
+        if (c->first->t < r->pace.now)
+            run_part(r, c, a, first, end);
+        ls_barrier_wait(c->first);
+        if (!r->more)
             return false;
-        }
-        if (b.clock)
-            ls_laps_take(&r->found.laps, w);
-        if (w->t == 0) {
-            account_step(r, w, a, &b);
-            r->steps_done = t + 1;
-        }
-        if (stopped(r, (long)t))
-            return false;
+        if (c->first->t == 0)
+            set_pace(r, end - first);
+        ls_barrier_wait(c->first);
     }
     return true;
 }
@@ -291,6 +356,7 @@ static void run_epochs(struct run *r, const struct crew *c)
     ls_engine_join(e, w);
     probe(r, w, PEAK_ROUNDS_FIRST);
     if (w->t == 0) {
+        ls_pace_init(&r->pace, r->m->verify || !ls_threads_dynamic() ? 1 : w->T);
         r->found.threads = w->T;
         tell_start(r, w);
     }
@@ -303,12 +369,12 @@ static void run_epochs(struct run *r, const struct crew *c)
             ls_shuffle(r->index, r->train->rows, r->m->recipe.seed, (uint32_t)epoch);
         }
         ls_barrier_wait(w);
-        a.counts = counters(w);
+        a.counts = counters();
         a.start = ls_now();
         if (!run_steps(r, c, &a))
             return;
         end = ls_now();
-        count_steps(r, w, &a);
+        count_steps(r, &a);
         if (r->test) {
             ls_pass_run(e, w, &r->eval, NULL, NULL);
             ls_barrier_wait(w);

@@ -139,7 +139,7 @@ diverging() {
 
 # Saved files are equal from run to run; metrics but for the timing are equal for every schedule.
 files() {
-    local field='"\(seconds\|eval_seconds\|samples_per_second\|gflops\|peak_share\|effective_gflops\|barrier_ns\|barriers\|peak_bytes\)":[^,}]*,\?'
+    local field='"\(seconds\|eval_seconds\|samples_per_second\|gflops\|peak_share\|effective_gflops\|barrier_ns\|threads\|barriers\|peak_bytes\)":[^,}]*,\?'
     for t in 1 2; do
         "$lockstep" train "${small[@]}" --threads "$t" --save "$work/model$t" --metrics "$work/metrics$t" >"$out$t" 2>"$err"
         sed "1d; \$d; s/$field//g" "$work/metrics$t" >"$work/numbers$t"
