@@ -13,7 +13,7 @@ for name in ("OMP", "OPENBLAS", "MKL"):
 
 import numpy as np  # noqa: E402
 
-SIZES = {"mlp": (784, 512, 256, 10), "two-layer": (784, 100, 10)}[MODEL]
+SIZES = {"mlp": (784, 512, 256, 10), "two-layer": (784, 100, 10)}
 RATE, MOMENTUM = np.float32(0.05), np.float32(0.9)
 
 
@@ -39,13 +39,23 @@ class PyTorch:
         images, labels, order = data()
         self.torch = torch
         self.x, self.t, self.order = (torch.from_numpy(a) for a in (images, labels, order))
-        layers = []
-        for i, o in zip(SIZES, SIZES[1:]):
-            layers += [torch.nn.Linear(i, o), torch.nn.ReLU()]
-            torch.nn.init.kaiming_uniform_(layers[-2].weight, nonlinearity="relu")
-            torch.nn.init.zeros_(layers[-2].bias)
-        self.model = torch.nn.Sequential(*layers[:-1])
+        self.model = self.network(torch.nn)
+        for layer in self.model:
+            if hasattr(layer, "weight"):
+                torch.nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+                torch.nn.init.zeros_(layer.bias)
         self.optimiser = torch.optim.SGD(self.model.parameters(), lr=float(RATE), momentum=float(MOMENTUM))
+
+    @staticmethod
+    def network(nn):
+        if MODEL == "conv1d":
+            return nn.Sequential(nn.Unflatten(1, (28, 28)),
+                                 nn.Conv1d(28, 64, 3, padding=1), nn.ReLU(), nn.MaxPool1d(2),
+                                 nn.Conv1d(64, 128, 3, padding=1), nn.ReLU(), nn.MaxPool1d(2),
+                                 nn.Flatten(), nn.Linear(896, 128), nn.ReLU(), nn.Linear(128, 10))
+        sizes = SIZES[MODEL]
+        layers = [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.ReLU())]
+        return nn.Sequential(*layers[:-1])
 
     def step(self, rows):
         index = self.order[rows]
@@ -60,7 +70,7 @@ class NumPy:
     def __init__(self):
         self.x, self.t, self.order = data()
         rng = np.random.default_rng(1)
-        pairs = list(zip(SIZES, SIZES[1:]))
+        pairs = list(zip(SIZES[MODEL], SIZES[MODEL][1:]))
         self.w = [rng.uniform(-1, 1, p).astype(np.float32) * np.float32((6 / p[0]) ** 0.5) for p in pairs]
         self.w += [np.zeros(o, np.float32) for _, o in pairs]
         self.m = [np.zeros_like(w) for w in self.w]

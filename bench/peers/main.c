@@ -5,8 +5,8 @@
  *   gemm THREADS ROUNDS      the matrix products of mlp and those of 2048 x 2048 matrices, of all libraries in turn: a
  *                            table of their time / ours
  *   train WHO MODEL BATCH THREADS DATA   for each line on stdin one epoch of whole batches; prints "SECONDS LOSS".
- *                            WHO lockstep, lockstep-skip (zeros of the pixels left
- *                            out), openblas, blis or onednn (loop.c); MODEL two-layer or mlp; sgd with momentum
+ *                            WHO lockstep, lockstep-skip (zeros of the pixels left out): a built-in MODEL;
+ *                            openblas, blis or onednn (loop.c): two-layer or mlp; sgd with momentum
  *   versions
  *
  * Ours takes operands in panels, as in a step; theirs row-major, as they are specified, and packs them inside.
@@ -241,6 +241,8 @@ static void train_loop(enum peer p, const char *model, size_t batch, int threads
     struct loop *l;
     char line[16];
 
+    if (!deep && strcmp(model, "two-layer"))
+        fail("train: expected two-layer or mlp of the loop over a library");
     if (!peer_open(p))
         fail("this library is not installed");
     l = loop_open(p, deep ? mlp : two, deep ? 3 : 2, batch, threads);
@@ -263,8 +265,8 @@ static void train(char **argv)
     const size_t batch = (size_t)atol(argv[2]);
     const int threads = atoi(argv[3]);
 
-    if (batch < 1 || threads < 1 || (strcmp(argv[1], "mlp") && strcmp(argv[1], "two-layer")))
-        fail("train: expected WHO two-layer|mlp BATCH THREADS DATA");
+    if (batch < 1 || threads < 1)
+        fail("train: expected WHO MODEL BATCH THREADS DATA");
     if (lockstep_data_open(argv[4], LOCKSTEP_TRAIN, NULL, &data, &err))
         fail(err.text);
     if (!strcmp(argv[0], "lockstep"))
