@@ -301,6 +301,12 @@ static void tile_dw(size_t mr, int nv, const struct product *g, const float *a, 
     }
 }
 
+/* What is left of N columns from n on, at most a vector. */
+LK_INLINE size_t rest_at(size_t N, size_t n)
+{
+    return N < n ? 0 : N - n < VL ? N - n : VL;
+}
+
 /* Number of tiles for M rows with nv vectors. */
 LK_INLINE size_t tiles_of(size_t M, int nv)
 {
