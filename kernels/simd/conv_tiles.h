@@ -6,11 +6,10 @@
 #ifndef LK_SIMD_CONV_TILES_H
 #define LK_SIMD_CONV_TILES_H
 
-#include "simd/gemm.h"
+#include "simd/conv_pairs.h"
 
 enum {
-    CONV_DEPTH = 24576 / (4 * NR), /* terms of a chain per pass over the rows: a strip of weights stays in L1 */
-    MIN_CHAINS = 10                /* chains that keep the FMA units busy: latency x units, and some */
+    MIN_CHAINS = 10 /* chains that keep the FMA units busy: latency x units, and some */
 };
 
 /* A product for each sample: its operands begin a, c, y elements after those of the sample before. */
@@ -34,15 +33,18 @@ static void tile_any(size_t mr, int nv, const struct product *g, const float *a,
 static void strip_by_sample(const struct conv_product *p, size_t n)
 {
     const int nv = vectors_at(p->g.N, n);
-    const size_t tiles = tiles_of(p->g.M, nv);
     struct product g = p->g;
 
     set_rows(&g);
-    for (size_t b = 0; b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y)
-        for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
+    for (size_t b = 0; b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y) {
+        size_t m = strip_of_pairs(&g, n);
+        const size_t tiles = tiles_of(g.M - m, nv);
+
+        for (size_t t = 0, mr; t < tiles; t++, m += mr) {
             mr = (g.M - m + tiles - t - 1) / (tiles - t);
             (g.backward ? tile_dx : tile_fwd)(mr, nv, &g, g.a + m * P, m, n);
         }
+    }
 }
 
 /* Columns from n on, the rows of all samples as one sequence. */
@@ -94,7 +96,7 @@ static void conv_tiles(struct conv_product *p)
         g->acs = g->a_part;
         g->parts = 1;
     }
-    passes = (g->parts * g->K + CONV_DEPTH - 1) / CONV_DEPTH;
+    passes = (g->parts * g->K + DEPTH - 1) / DEPTH;
     most = passes ? (g->parts + passes - 1) / passes : g->parts;
     left = g->parts;
     do {

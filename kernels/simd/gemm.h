@@ -195,6 +195,38 @@ LK_INLINE void fetch_tile(const int mr, const int nv, const float *p, size_t ste
     }
 }
 
+/* Chains begin: from the bias, or with what the tile at c holds. n is its first column. */
+LK_INLINE void start_tile(const int mr, const int nv, const struct product *g, const float *c, size_t n,
+                          vf acc[LK_MR_1][NV_MOST])
+{
+    LK_UNROLL for (int j = 0; j < nv; j++)
+    {
+        size_t rest = g->N - n - (size_t)j * VL;
+        vf start = v_zero();
+
+        if (g->bias)
+            start = rest < VL ? v_load_n(g->bias + n + (size_t)j * VL, rest) : v_load(g->bias + n + (size_t)j * VL);
+        LK_UNROLL for (int i = 0; i < mr; i++) acc[i][j] =
+            g->from_c ? v_load(c + g->c_row[i] + vector_at(j, g->ldc)) : start;
+    }
+}
+
+/* Chains end: epilogue and store. */
+LK_INLINE void end_tile(const int mr, const int nv, const int backward, const struct product *g,
+                        vf acc[LK_MR_1][NV_MOST], float *c, const float *y, size_t cols)
+{
+    if (backward && g->act == LK_ACT_RELU)
+        store_tile(mr, nv, 1, LK_ACT_RELU, g, acc, c, y, cols);
+    else if (backward && g->act != LK_ACT_NONE)
+        store_tile(mr, nv, 1, g->act, g, acc, c, y, cols);
+    else if (g->act == LK_ACT_RELU)
+        store_tile(mr, nv, 0, LK_ACT_RELU, g, acc, c, y, cols);
+    else
+        store_tile(mr, nv, 0, LK_ACT_NONE, g, acc, c, y, cols);
+    if (!backward && (g->act == LK_ACT_SIGMOID || g->act == LK_ACT_TANH))
+        activate_tile((size_t)mr, nv, g, c, cols);
+}
+
 /*
  * One tile: start, chains, epilogue. m is its first row, n its first column. The lines of C and y that the tile below
  * reads and stores to are asked for before the chains, so that it waits for neither L2 nor L3.
@@ -207,35 +239,18 @@ LK_INLINE void any_tile(const int mr, const int nv, const int backward, const in
     float *c = g->c + panel * g->ldc + m * g->crs + n % P;
     const float *y = g->y + panel * g->ldy + m * g->crs + n % P;
 
-    LK_UNROLL for (int j = 0; j < nv; j++)
-    {
-        size_t rest = cols - (size_t)j * VL;
-        vf start = v_zero();
-
-        if (g->bias)
-            start = rest < VL ? v_load_n(g->bias + n + (size_t)j * VL, rest) : v_load(g->bias + n + (size_t)j * VL);
-        LK_UNROLL for (int i = 0; i < mr; i++) acc[i][j] =
-            g->from_c ? v_load(c + g->c_row[i] + vector_at(j, g->ldc)) : start;
-    }
+    start_tile(mr, nv, g, c, n, acc);
     if (ars == P) {
         fetch_tile(mr, nv, c + (size_t)mr * g->crs, g->crs, g->ldc);
-        if (backward && g->act != LK_ACT_NONE && g->K > 4 * P) /* a short chain would wait for them as well */
+        if (backward && g->act != LK_ACT_NONE &&
+            g->parts * g->K > 4 * P) /* a short chain would wait for them as well */
             fetch_tile(mr, nv, y + (size_t)mr * g->crs, g->crs, g->ldy);
     }
     if (listed)
         listed_chains(mr, nv, ars, g, a, g->b + panel * g->ldb + n % P, acc);
     else
         chains(mr, nv, ars, acs, g, a, g->b + panel * g->ldb + n % P, acc);
-    if (backward && g->act == LK_ACT_RELU)
-        store_tile(mr, nv, 1, LK_ACT_RELU, g, acc, c, y, cols);
-    else if (backward && g->act != LK_ACT_NONE)
-        store_tile(mr, nv, 1, g->act, g, acc, c, y, cols);
-    else if (g->act == LK_ACT_RELU)
-        store_tile(mr, nv, 0, LK_ACT_RELU, g, acc, c, y, cols);
-    else
-        store_tile(mr, nv, 0, LK_ACT_NONE, g, acc, c, y, cols);
-    if (!backward && (g->act == LK_ACT_SIGMOID || g->act == LK_ACT_TANH))
-        activate_tile((size_t)mr, nv, g, c, cols);
+    end_tile(mr, nv, backward, g, acc, c, y, cols);
 }
 
 LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t ars, const ptrdiff_t acs,
