@@ -152,6 +152,11 @@ static inline vmask v_isnan(vf a)
     return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
 }
 
+static inline vmask v_le(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LE_OQ);
+}
+
 /* Neither a > b nor a NaN a. */
 static inline vmask v_not_above(vf a, vf b)
 {
@@ -233,23 +238,20 @@ static inline void vi_store(uint32_t *p, vi x)
     _mm256_storeu_si256((__m256i *)(void *)p, x);
 }
 
-/* VL bytes as integers; the integers of 0..255 of a panel row as bytes. */
+/* VL bytes as integers. */
 static inline vi vi_load_u8(const uint8_t *p)
 {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
 }
 
-static inline void vi_store_row_u8(uint8_t *p, const vi x[VPP])
-{
-    const __m256i words = _mm256_packus_epi32(x[0], x[1]); /* quarters 0 2 1 3 */
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-
-    _mm_storeu_si128((__m128i *)(void *)p, _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0)));
-}
-
 static inline vmask vi_eq(vi a, vi b)
 {
     return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b));
+}
+
+static inline vi vi_max(vi a, vi b)
+{
+    return _mm256_max_epi32(a, b);
 }
 
 /* a >= b, without sign */
@@ -268,6 +270,35 @@ static inline vi vi_select(vmask m, vi a, vi b)
 static inline vi vi_and(vmask m, vi a)
 {
     return _mm256_and_si256(_mm256_castps_si256(m), a);
+}
+
+/* Numbers of 0..255, one for each lane. */
+typedef __m256i vbyte;
+
+static inline vbyte vb_set1(int x)
+{
+    return vi_set1(x);
+}
+
+/* m ? a : b */
+static inline vbyte vb_select(vmask m, vbyte a, vbyte b)
+{
+    return vi_select(m, a, b);
+}
+
+/* m ? a : 0 */
+static inline vbyte vb_and(vmask m, vbyte a)
+{
+    return vi_and(m, a);
+}
+
+/* Those of a panel row as 16 bytes. */
+static inline void vb_store_row(uint8_t *p, const vbyte x[VPP])
+{
+    const __m256i words = _mm256_packus_epi32(x[0], x[1]); /* quarters 0 2 1 3 */
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 /* a ^ b ^ c */

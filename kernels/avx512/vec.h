@@ -158,6 +158,11 @@ static inline vmask v_isnan(vf a)
     return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
 }
 
+static inline vmask v_le(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+
 /* Neither a > b nor a NaN a. */
 static inline vmask v_not_above(vf a, vf b)
 {
@@ -239,20 +244,20 @@ static inline void vi_store(uint32_t *p, vi x)
     _mm512_storeu_si512(p, x);
 }
 
-/* VL bytes as integers; the integers of 0..255 of a panel row as bytes. */
+/* VL bytes as integers. */
 static inline vi vi_load_u8(const uint8_t *p)
 {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-static inline void vi_store_row_u8(uint8_t *p, const vi x[VPP])
-{
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(x[0]));
-}
-
 static inline vmask vi_eq(vi a, vi b)
 {
     return _mm512_cmpeq_epi32_mask(a, b);
+}
+
+static inline vi vi_max(vi a, vi b)
+{
+    return _mm512_max_epi32(a, b);
 }
 
 /* a >= b, without sign */
@@ -271,6 +276,32 @@ static inline vi vi_select(vmask m, vi a, vi b)
 static inline vi vi_and(vmask m, vi a)
 {
     return _mm512_maskz_mov_epi32(m, a);
+}
+
+/* Numbers of 0..255, one for each lane. */
+typedef __m128i vbyte;
+
+static inline vbyte vb_set1(int x)
+{
+    return _mm_set1_epi8((char)x);
+}
+
+/* m ? a : b */
+static inline vbyte vb_select(vmask m, vbyte a, vbyte b)
+{
+    return _mm_mask_blend_epi8(m, b, a);
+}
+
+/* m ? a : 0 */
+static inline vbyte vb_and(vmask m, vbyte a)
+{
+    return vb_select(m, a, _mm_setzero_si128());
+}
+
+/* Those of a panel row as 16 bytes. */
+static inline void vb_store_row(uint8_t *p, const vbyte x[VPP])
+{
+    _mm_storeu_si128((__m128i *)(void *)p, x[0]);
 }
 
 /* a ^ b ^ c */

@@ -35,15 +35,15 @@ static inline struct window window_of(const struct lk_pool *g, size_t t)
     return (struct window){first, (end < g->L ? end : g->L) - first, tap};
 }
 
-/* Windows begin..end-1 are whole: no edge cuts them. */
+/* Windows begin..end-1 are whole: no edge cuts them. kernel and stride are those of the geometry. */
 struct whole {
     size_t begin, end;
 };
 
-static inline struct whole whole_windows(const struct lk_pool *g)
+static inline struct whole whole_windows(const struct lk_pool *g, size_t kernel, size_t stride)
 {
-    const size_t begin = (g->padding + g->stride - 1) / g->stride, room = g->L + g->padding;
-    const size_t end = room < g->kernel ? 0 : (room - g->kernel) / g->stride + 1, last = end < g->T ? end : g->T;
+    const size_t begin = (g->padding + stride - 1) / stride, room = g->L + g->padding;
+    const size_t end = room < kernel ? 0 : (room - kernel) / stride + 1, last = end < g->T ? end : g->T;
 
     return (struct whole){begin, last > begin ? last : begin};
 }
@@ -71,48 +71,62 @@ static inline vi load_index(size_t size, const void *index, size_t at)
     return size == 1 ? vi_load_u8((const uint8_t *)index + at) : vi_load((const uint32_t *)index + at);
 }
 
-/* Those of a panel row. */
-LK_INLINE void store_indices(size_t size, void *index, size_t at, const vi which[VPP])
+/* A row; `largest` gets the larger of it and what it is, |x| as an integer: what is above infinity is a NaN. */
+LK_INLINE vrow load_row(const float *x, vi largest[VPP])
 {
-    if (size == 1)
-        vi_store_row_u8((uint8_t *)index + at, which);
-    for (int j = 0; size == 4 && j < VPP; j++)
-        vi_store((uint32_t *)index + at + (size_t)j * VL, which[j]);
+    vrow row;
+
+    LK_UNROLL
+    for (int j = 0; j < VPP; j++) {
+        row.v[j] = v_load(x + j * VL);
+        largest[j] = vi_max(largest[j], v_as_int(v_abs(row.v[j])));
+    }
+    return row;
 }
 
 /* A window: n rows from x on, `tap` the first of them; its row of y, its indices from `at` on; scale 1 / number of
- * positions that it counts. */
-typedef void window_fn(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, float *y, size_t size,
-                       void *index, size_t at);
+ * positions that it counts. `held` has the rows already, none of them with a NaN in it, or is NULL. */
+typedef void window_fn(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, const vrow *held, float *y,
+                       size_t size, void *index, size_t at);
 
-/* The maximum of the rows and its tap. */
-LK_INLINE void max_window(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, float *y, size_t size,
-                          void *index, size_t at)
+LK_INLINE vf row_of(const float *x, const vrow *held, size_t i, int j)
 {
-    vi which[VPP];
+    return held ? held[i].v[j] : v_load(x + i * LK_PANEL + j * VL);
+}
+
+/* The maximum of the rows and its tap, a byte or (size 4) an integer. */
+LK_INLINE void max_window(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, const vrow *held,
+                          float *y, size_t size, void *index, size_t at)
+{
+    vbyte byte[VPP];
 
     (void)scale;
     LK_UNROLL
     for (int j = 0; j < VPP; j++) {
-        vf best = v_load(x + j * VL);
-        vi first = vi_set1((int)tap);
+        vf best = row_of(x, held, 0, j);
+        vi which = vi_set1((int)tap);
 
+        byte[j] = vb_set1((int)tap);
         for (size_t i = 1; i < n; i++) {
-            const vf v = v_load(x + i * LK_PANEL + j * VL);
-            const vmask stay = v_not_above(v, best);
+            const vf v = row_of(x, held, i, j);
+            const vmask stay = held ? v_le(v, best) : v_not_above(v, best);
 
             best = v_select(stay, best, v);
-            first = vi_select(stay, first, vi_set1((int)(tap + i)));
+            byte[j] = vb_select(stay, byte[j], vb_set1((int)(tap + i)));
+            which = vi_select(stay, which, vi_set1((int)(tap + i)));
         }
         v_store(y + j * VL, v_and(keep.m[j], best));
-        which[j] = vi_and(keep.m[j], first);
+        byte[j] = vb_and(keep.m[j], byte[j]);
+        if (size == 4)
+            vi_store((uint32_t *)index + at + (size_t)j * VL, vi_and(keep.m[j], which));
     }
-    store_indices(size, index, at, which);
+    if (size == 1)
+        vb_store_row((uint8_t *)index + at, byte);
 }
 
 /* The sum of the rows, times scale. */
-LK_INLINE void avg_window(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, float *y, size_t size,
-                          void *index, size_t at)
+LK_INLINE void avg_window(size_t n, size_t tap, vf scale, struct row_mask keep, const float *x, const vrow *held,
+                          float *y, size_t size, void *index, size_t at)
 {
     (void)tap, (void)size, (void)index, (void)at;
     LK_UNROLL
@@ -120,10 +134,12 @@ LK_INLINE void avg_window(size_t n, size_t tap, vf scale, struct row_mask keep, 
         vf sum = v_zero();
 
         for (size_t i = 0; i < n; i++)
-            sum = v_add(sum, v_load(x + i * LK_PANEL + j * VL));
+            sum = v_add(sum, row_of(x, held, i, j));
         v_store(y + j * VL, v_and(keep.m[j], v_mul(sum, scale)));
     }
 }
+
+enum { HELD = 3 };
 
 /* One panel of one sample: x of its positions, y of its windows, their indices from `at` on. */
 struct pool_fwd {
@@ -144,7 +160,7 @@ LK_INLINE void cut_windows_fwd(const struct pool_fwd *s, size_t size, size_t t, 
     for (; t < end; t++) {
         const struct window w = window_of(s->g, t);
 
-        s->take(w.n, w.tap, v_set1(reciprocal(s->g, t, s->last)), s->keep, s->x + w.first * LK_PANEL,
+        s->take(w.n, w.tap, v_set1(reciprocal(s->g, t, s->last)), s->keep, s->x + w.first * LK_PANEL, NULL,
                 s->y + t * LK_PANEL, size, s->index, s->at + t * LK_PANEL);
     }
 }
@@ -158,14 +174,41 @@ LK_INLINE void whole_windows_fwd(const struct pool_fwd *s, size_t size, size_t k
     float *y = s->y + t * LK_PANEL;
 
     for (size_t at = s->at + t * LK_PANEL; t < end; t++, x += stride * LK_PANEL, y += LK_PANEL, at += LK_PANEL)
-        s->take(kernel, 0, scale, s->keep, x, y, size, s->index, at);
+        s->take(kernel, 0, scale, s->keep, x, NULL, y, size, s->index, at);
 }
 
-/* kernel and stride are those of the geometry, constants where that pays. */
-LK_INLINE void pool_fwd(const struct lk_pool *g, size_t size, window_fn *take, size_t kernel, size_t stride,
+/* The same of short windows (a constant, at most HELD rows), each row read once. Not 0: a NaN was there, a maximum may be
+ * wrong. */
+LK_INLINE unsigned short_windows_fwd(const struct pool_fwd *s, size_t size, size_t kernel, size_t stride, size_t t,
+                                     size_t end)
+{
+    const vf scale = s->scale;
+    const float *x = s->x + (t * stride - s->g->padding) * LK_PANEL;
+    float *y = s->y + t * LK_PANEL;
+    unsigned nan = 0;
+    vrow held[HELD];
+    vi largest[VPP]; /* |x|, as an integer */
+
+    for (int j = 0; j < VPP; j++)
+        largest[j] = vi_set1(0);
+    for (size_t i = 0; t < end && i + stride < kernel; i++)
+        held[i + stride] = load_row(x + i * LK_PANEL, largest);
+    for (size_t at = s->at + t * LK_PANEL; t < end; t++, x += stride * LK_PANEL, y += LK_PANEL, at += LK_PANEL) {
+        LK_UNROLL
+        for (size_t i = 0; i < kernel; i++)
+            held[i] = i + stride < kernel ? held[i + stride] : load_row(x + i * LK_PANEL, largest);
+        s->take(kernel, 0, scale, s->keep, x, held, y, size, s->index, at);
+    }
+    for (int j = 0; j < VPP; j++)
+        nan |= v_bits(v_isnan(v_as_float(largest[j])));
+    return nan;
+}
+
+/* kernel and stride are those of the geometry, constants where that pays: `hold` if windows are to be short ones. */
+LK_INLINE void pool_fwd(const struct lk_pool *g, size_t size, window_fn *take, size_t kernel, size_t stride, int hold,
                         struct lk_cview x, struct lk_view y, void *index)
 {
-    const struct whole whole = whole_windows(g);
+    const struct whole whole = whole_windows(g, kernel, stride);
     struct counted last = {kernel, (float)(1.0 / (double)kernel)};
     const vf scale = v_set1(last.r);
 
@@ -184,7 +227,8 @@ LK_INLINE void pool_fwd(const struct lk_pool *g, size_t size, window_fn *take, s
                                        .last = &last};
 
             cut_windows_fwd(&s, size, 0, smaller(whole.begin, g->T));
-            whole_windows_fwd(&s, size, kernel, stride, whole.begin, whole.end);
+            if (!hold || (short_windows_fwd(&s, size, kernel, stride, whole.begin, whole.end) && size))
+                whole_windows_fwd(&s, size, kernel, stride, whole.begin, whole.end);
             cut_windows_fwd(&s, size, whole.end, g->T);
         }
     }
@@ -195,17 +239,17 @@ static void max_pool_fwd(const struct lk_pool *pool, struct lk_cview x, struct l
     const struct lk_pool g = *pool; /* a copy that no store can change */
 
     if (!index)
-        pool_fwd(&g, 0, max_window, g.kernel, g.stride, x, y, NULL);
+        pool_fwd(&g, 0, max_window, g.kernel, g.stride, 0, x, y, NULL);
     else if (g.kernel == 2 && g.stride == 2)
-        pool_fwd(&g, 1, max_window, 2, 2, x, y, index);
+        pool_fwd(&g, 1, max_window, 2, 2, 0, x, y, index);
     else if (g.kernel == 3 && g.stride == 1)
-        pool_fwd(&g, 1, max_window, 3, 1, x, y, index);
+        pool_fwd(&g, 1, max_window, 3, 1, 1, x, y, index);
     else if (g.kernel == 3 && g.stride == 2)
-        pool_fwd(&g, 1, max_window, 3, 2, x, y, index);
+        pool_fwd(&g, 1, max_window, 3, 2, 1, x, y, index);
     else if (lk_pool_index_size(g.kernel) == 1)
-        pool_fwd(&g, 1, max_window, g.kernel, g.stride, x, y, index);
+        pool_fwd(&g, 1, max_window, g.kernel, g.stride, 0, x, y, index);
     else
-        pool_fwd(&g, 4, max_window, g.kernel, g.stride, x, y, index);
+        pool_fwd(&g, 4, max_window, g.kernel, g.stride, 0, x, y, index);
 }
 
 static void avg_pool_fwd(const struct lk_pool *pool, struct lk_cview x, struct lk_view y)
@@ -213,11 +257,11 @@ static void avg_pool_fwd(const struct lk_pool *pool, struct lk_cview x, struct l
     const struct lk_pool g = *pool;
 
     if (g.kernel == 2 && g.stride == 2)
-        pool_fwd(&g, 0, avg_window, 2, 2, x, y, NULL);
+        pool_fwd(&g, 0, avg_window, 2, 2, 0, x, y, NULL);
     else if (g.kernel == 3 && g.stride == 1)
-        pool_fwd(&g, 0, avg_window, 3, 1, x, y, NULL);
+        pool_fwd(&g, 0, avg_window, 3, 1, VPP == 1, x, y, NULL);
     else
-        pool_fwd(&g, 0, avg_window, g.kernel, g.stride, x, y, NULL);
+        pool_fwd(&g, 0, avg_window, g.kernel, g.stride, 0, x, y, NULL);
 }
 
 /* The gradient of one panel of one sample: d of its windows, dx of its positions, indices from `at` on (size 0: the
@@ -288,17 +332,33 @@ LK_INLINE void sample_bwd_apart(const struct pool_bwd *s, size_t size, size_t ke
     cut_windows_bwd(s, size, end, g->T);
 }
 
-/* What a position takes from the windows that cover it, ascending: sum + d of window t where its index is `tap`, or d
- * times `scale` (size 0). */
-LK_INLINE void take_from(const struct pool_bwd *s, size_t size, size_t t, size_t tap, vf scale, vrow *sum)
+/* What window t gives: d, for the average (size 0) times scale; the taps of its maxima. */
+struct given {
+    vf d[VPP];
+    vi tap[VPP];
+};
+
+LK_INLINE struct given given_by(const struct pool_bwd *s, size_t size, size_t t, vf scale)
 {
+    struct given w;
+
+    LK_UNROLL
     for (int j = 0; j < VPP; j++) {
         const size_t at = t * LK_PANEL + (size_t)j * VL;
         const vf d = v_load(s->d + at);
 
-        sum->v[j] = size ? v_add_if(vi_eq(load_index(size, s->index, s->at + at), vi_set1((int)tap)), sum->v[j], d)
-                         : v_add(sum->v[j], v_mul(d, scale));
+        w.d[j] = size ? d : v_mul(d, scale);
+        w.tap[j] = size ? load_index(size, s->index, s->at + at) : vi_set1(0);
     }
+    return w;
+}
+
+/* What a position takes from the windows that cover it, ascending: sum + d where the maximum is at `tap`. */
+LK_INLINE void take_from(struct given w, size_t size, size_t tap, vrow *sum)
+{
+    LK_UNROLL
+    for (int j = 0; j < VPP; j++)
+        sum->v[j] = size ? v_add_if(vi_eq(w.tap[j], vi_set1((int)tap)), sum->v[j], w.d[j]) : v_add(sum->v[j], w.d[j]);
 }
 
 LK_INLINE void store_sum(const struct pool_bwd *s, size_t l, vrow sum)
@@ -318,14 +378,15 @@ LK_INLINE void edge_bwd(const struct pool_bwd *s, size_t size, size_t l, size_t 
         vrow sum = {{v_zero()}};
 
         for (; t < g->T && t < last; t++)
-            take_from(s, size, t, here - t * g->stride, v_set1(size ? 1.0f : reciprocal(g, t, s->last)), &sum);
+            take_from(given_by(s, size, t, v_set1(size ? 1.0f : reciprocal(g, t, s->last))), size, here - t * g->stride,
+                      &sum);
         store_sum(s, l, sum);
     }
 }
 
 /* Windows that overlap: each position takes from those that cover it. kernel and stride are those of the geometry,
  * constants where that pays. Away from the edges positions t stride .. t stride + stride - 1 of the padded input take
- * from the same windows, t the last of them, all whole. */
+ * from the same windows, t the last of them, all whole; few windows are read once. */
 LK_INLINE void sample_bwd(const struct pool_bwd *s, size_t size, size_t kernel, size_t stride)
 {
     const struct lk_pool *g = s->g;
@@ -333,17 +394,26 @@ LK_INLINE void sample_bwd(const struct pool_bwd *s, size_t size, size_t kernel, 
     const size_t lag = (kernel - 1) / stride, first = whole.begin + lag;
     const size_t from = first < whole.end ? first * stride - g->padding : g->L;
     const vf scale = s->scale;
+    const int hold = !size && __builtin_constant_p(lag) && lag < HELD;
+    struct given held[HELD]; /* by windows t, t - 1, t - 2 */
 
     edge_bwd(s, size, 0, from);
-    for (size_t t = first; t < whole.end; t++)
+    for (size_t back = 0; hold && first < whole.end && back < lag; back++)
+        held[back] = given_by(s, size, first - 1 - back, scale);
+    for (size_t t = first; t < whole.end; t++) {
+        LK_UNROLL
+        for (size_t back = lag; hold && back > 0; back--)
+            held[back] = held[back - 1];
+        held[0] = given_by(s, size, t, scale);
         for (size_t i = 0; i < stride; i++) {
             vrow sum = {{v_zero()}};
 
             for (size_t back = lag + 1; back-- > 0;)
                 if (i + back * stride < kernel)
-                    take_from(s, size, t - back, i + back * stride, scale, &sum);
+                    take_from(hold ? held[back] : given_by(s, size, t - back, scale), size, i + back * stride, &sum);
             store_sum(s, t * stride - g->padding + i, sum);
         }
+    }
     if (first < whole.end)
         edge_bwd(s, size, whole.end * stride - g->padding, g->L);
 }
@@ -351,7 +421,7 @@ LK_INLINE void sample_bwd(const struct pool_bwd *s, size_t size, size_t kernel, 
 LK_INLINE void pool_bwd(const struct lk_pool *g, size_t size, size_t kernel, size_t stride, const void *index,
                         struct lk_cview d, struct lk_view dx)
 {
-    const struct whole whole = whole_windows(g);
+    const struct whole whole = whole_windows(g, kernel, stride);
     struct counted last = {kernel, (float)(1.0 / (double)kernel)};
     const vf scale = v_set1(last.r);
 
