@@ -52,11 +52,11 @@ Setup setup_gemm_fwd()
                              return Shape{"", l.batch, l.outputs, l.inputs};
                          }),
             [](const lk_kernels &k, const Shape &s) {
-                auto a = panels(s.m, s.k), bias = floats(s.n), y = panels(s.m, s.n);
+                auto a = values(s.m, s.k), bias = floats(s.n), y = values(s.m, s.n);
                 const Weights w(s.k, s.n, s.cold);
 
                 return Job{[=, m = s.m, n = s.n, depth = s.k] {
-                               k.gemm_fwd(m, n, depth, a.get(), m * kPanel, w.next(), bias.get(), y.get(), m * kPanel,
+                               k.gemm_fwd(m, n, depth, a.get(), value_ld(m), w.next(), bias.get(), y.get(), value_ld(m),
                                           activation(n));
                            },
                            2 * product(s.m, s.n, s.k),
@@ -71,12 +71,12 @@ Setup setup_gemm_dx()
                              return Shape{"", l.batch, l.inputs, l.outputs};
                          }),
             [](const lk_kernels &k, const Shape &s) {
-                auto d = panels(s.m, s.k), y = panels(s.m, s.n), dx = panels(s.m, s.n);
+                auto d = values(s.m, s.k), y = values(s.m, s.n), dx = values(s.m, s.n);
                 const Weights wt(s.k, s.n, s.cold);
 
                 return Job{[=, m = s.m, n = s.n, depth = s.k] {
-                               k.gemm_dx(m, n, depth, d.get(), m * kPanel, wt.next(), y.get(), m * kPanel, LK_ACT_RELU,
-                                         dx.get(), m * kPanel);
+                               k.gemm_dx(m, n, depth, d.get(), value_ld(m), wt.next(), y.get(), value_ld(m),
+                                         LK_ACT_RELU, dx.get(), value_ld(m));
                            },
                            2 * product(s.m, s.n, s.k),
                            traffic(s, panel_bytes(s.k, s.n), panel_bytes(s.m, s.k) + panel_bytes(s.m, s.n),
@@ -91,10 +91,10 @@ Setup setup_gemm_dw()
                              return Shape{"", l.inputs, l.outputs, l.batch};
                          }),
             [](const lk_kernels &k, const Shape &s) {
-                auto x = panels(s.k, s.m), d = panels(s.k, s.n), g = panels(s.m, s.n), db = panels(1, s.n);
+                auto x = values(s.k, s.m), d = values(s.k, s.n), g = panels(s.m, s.n), db = panels(1, s.n);
 
                 return Job{[=, m = s.m, n = s.n, depth = s.k] {
-                               k.gemm_dw(m, n, depth, x.get(), depth * kPanel, d.get(), depth * kPanel, g.get(),
+                               k.gemm_dw(m, n, depth, x.get(), value_ld(depth), d.get(), value_ld(depth), g.get(),
                                          m * kPanel, db.get(), 1);
                            },
                            2 * product(s.m, s.n, s.k),

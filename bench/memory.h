@@ -72,6 +72,17 @@ inline Buffer<float> panels(size_t rows, size_t columns)
     return floats(lk_panels(columns) * kPanel * rows);
 }
 
+/* A value of rows x columns: panels that begin an odd number of lines after each other, as in training (graph/plan.c). */
+inline size_t value_ld(size_t rows)
+{
+    return (rows | 1) * kPanel;
+}
+
+inline Buffer<float> values(size_t rows, size_t columns)
+{
+    return floats(lk_panels(columns) * value_ld(rows));
+}
+
 inline double panel_bytes(size_t rows, size_t columns)
 {
     return 4.0 * static_cast<double>(lk_panels(columns) * kPanel * rows);

@@ -22,15 +22,15 @@ struct Images {
     Buffer<float> x;
     Buffer<uint16_t> bits;
 
-    Images(const lk_kernels &k, size_t n) : rows(n), x(panels(n, kPixels)), bits(lk_panels(kPixels) * n)
+    Images(const lk_kernels &k, size_t n) : rows(n), x(values(n, kPixels)), bits(lk_panels(kPixels) * n)
     {
         std::vector<uint8_t> bytes(n * kPixels);
         std::vector<uint32_t> index(n);
 
         std::iota(index.begin(), index.end(), 0);
         bench_digits(n, bytes.data());
-        k.gather_u8(n, kPixels, 1, bytes.data(), kPixels, index.data(), 1.0f / 255.0f, {x.get(), n * kPanel, 1});
-        k.nonzero(n, kPixels, x.get(), n * kPanel, bits.get(), n);
+        k.gather_u8(n, kPixels, 1, bytes.data(), kPixels, index.data(), 1.0f / 255.0f, {x.get(), value_ld(n), 1});
+        k.nonzero(n, kPixels, x.get(), value_ld(n), bits.get(), n);
     }
 
     double bytes() const
@@ -57,7 +57,7 @@ Setup setup_nonzero()
     return {{{"mnist/100x784", 100}, {"mnist/512x784", 512}}, [](const lk_kernels &k, const Shape &s) {
                 const Images a(k, s.m);
 
-                return Job{[=] { k.nonzero(a.rows, kPixels, a.x.get(), a.rows * kPanel, a.bits.get(), a.rows); },
+                return Job{[=] { k.nonzero(a.rows, kPixels, a.x.get(), value_ld(a.rows), a.bits.get(), a.rows); },
                            0,
                            {panel_bytes(s.m, kPixels), panel_bytes(s.m, kPixels) / 32}};
             }};
@@ -78,10 +78,10 @@ Setup setup_gemm_fwd_skip()
 {
     return {shapes(), [](const lk_kernels &k, const Shape &s) {
                 const Images a(k, s.m);
-                auto w = panels(kPixels, s.n), bias = floats(s.n), y = panels(s.m, s.n);
+                auto w = panels(kPixels, s.n), bias = floats(s.n), y = values(s.m, s.n);
                 const auto call = [=, n = s.n] {
-                    return k.gemm_fwd_skip(a.rows, n, kPixels, a.x.get(), a.rows * kPanel, a.bits.get(), a.rows,
-                                           w.get(), bias.get(), y.get(), a.rows * kPanel, LK_ACT_RELU);
+                    return k.gemm_fwd_skip(a.rows, n, kPixels, a.x.get(), value_ld(a.rows), a.bits.get(), a.rows,
+                                           w.get(), bias.get(), y.get(), value_ld(a.rows), LK_ACT_RELU);
                 };
 
                 return Job{[=] { call(); },
@@ -94,10 +94,10 @@ Setup setup_gemm_dw_skip()
 {
     return {shapes(), [](const lk_kernels &k, const Shape &s) {
                 const Images x(k, s.m);
-                auto d = panels(s.m, s.n), g = panels(kPixels, s.n), db = panels(1, s.n);
+                auto d = values(s.m, s.n), g = panels(kPixels, s.n), db = panels(1, s.n);
                 const auto call = [=, n = s.n] {
-                    return k.gemm_dw_skip(kPixels, n, x.rows, x.x.get(), x.rows * kPanel, x.bits.get(), x.rows, d.get(),
-                                          x.rows * kPanel, g.get(), kPixels * kPanel, db.get(), 1);
+                    return k.gemm_dw_skip(kPixels, n, x.rows, x.x.get(), value_ld(x.rows), x.bits.get(), x.rows,
+                                          d.get(), value_ld(x.rows), g.get(), kPixels * kPanel, db.get(), 1);
                 };
 
                 return Job{[=] { call(); },

@@ -58,23 +58,22 @@ struct operands {
 
 static void ours_worker(const struct lk_kernels *k, const struct shape *s, const struct operands *m, size_t T, size_t t)
 {
+    const size_t ld = (s->b | 1) * LK_PANEL; /* as plan.c places values */
     size_t r0, r1;
 
     if (s->kind == DW) { /* rows of the gradient, whole panels */
         ls_span(lk_panels(s->i), T, t, &r0, &r1);
         const size_t end = r1 * LK_PANEL < s->i ? r1 * LK_PANEL : s->i;
 
-        k->gemm_dw(end - r0 * LK_PANEL, s->o, s->b, m->a + r0 * s->b * LK_PANEL, s->b * LK_PANEL, m->w, s->b * LK_PANEL,
-                   m->c + r0 * LK_PANEL * LK_PANEL, s->i * LK_PANEL, NULL, 1);
+        k->gemm_dw(end - r0 * LK_PANEL, s->o, s->b, m->a + r0 * ld, ld, m->w, ld, m->c + r0 * LK_PANEL * LK_PANEL,
+                   s->i * LK_PANEL, NULL, 1);
         return;
     }
     ls_span(s->b, T, t, &r0, &r1);
     if (s->kind == FORWARD)
-        k->gemm_fwd(r1 - r0, s->o, s->i, m->a + r0 * LK_PANEL, s->b * LK_PANEL, m->w, NULL, m->c + r0 * LK_PANEL,
-                    s->b * LK_PANEL, LK_ACT_NONE);
+        k->gemm_fwd(r1 - r0, s->o, s->i, m->a + r0 * LK_PANEL, ld, m->w, NULL, m->c + r0 * LK_PANEL, ld, LK_ACT_NONE);
     else
-        k->gemm_dx(r1 - r0, s->i, s->o, m->a + r0 * LK_PANEL, s->b * LK_PANEL, m->w, NULL, 0, LK_ACT_NONE,
-                   m->c + r0 * LK_PANEL, s->b * LK_PANEL);
+        k->gemm_dx(r1 - r0, s->i, s->o, m->a + r0 * LK_PANEL, ld, m->w, NULL, 0, LK_ACT_NONE, m->c + r0 * LK_PANEL, ld);
 }
 
 static void ours(const struct lk_kernels *k, const struct shape *s, const struct operands *m, int threads)
@@ -132,7 +131,7 @@ static void compare(const struct shape *s, const bool there[PEERS], int threads,
                     const struct lk_kernels *k)
 {
     static const char *const names[] = {"forward", "dX", "dW"};
-    const size_t wide = (s->i > s->o ? s->i : s->o) + LK_PANEL, most = wide * (s->b > wide ? s->b : wide);
+    const size_t wide = (s->i > s->o ? s->i : s->o) + LK_PANEL, most = wide * ((s->b > wide ? s->b : wide) | 1);
     const struct operands m = {noise(most), noise(most), noise(most), NULL};
     double(*time)[rounds] = malloc((PEERS + 1) * sizeof *time);
     double flops = 2.0 * (double)s->b * (double)s->i * (double)s->o, first[rounds];
