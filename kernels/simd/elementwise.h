@@ -101,21 +101,22 @@ static inline vf sgd_one(vf grad, vf *w, vf *m, const struct lk_sgd *p)
     return *w;
 }
 
-static void sgd(size_t n, const float *grad, float *w, float *m, const struct lk_sgd *p)
+static void sgd(size_t n, const float *grad, float *w, float *m, const struct lk_sgd *sgd)
 {
+    const struct lk_sgd p = *sgd; /* a copy that no store can change */
     size_t i = 0;
 
     for (; i + VL <= n; i += VL) {
         vf wv = v_load(w + i), mv = v_load(m + i);
 
-        sgd_one(v_load(grad + i), &wv, &mv, p);
+        sgd_one(v_load(grad + i), &wv, &mv, &p);
         v_store(w + i, wv);
         v_store(m + i, mv);
     }
     if (i < n) {
         vf wv = v_load_n(w + i, n - i), mv = v_load_n(m + i, n - i);
 
-        sgd_one(v_load_n(grad + i, n - i), &wv, &mv, p);
+        sgd_one(v_load_n(grad + i, n - i), &wv, &mv, &p);
         v_store_n(w + i, wv, n - i);
         v_store_n(m + i, mv, n - i);
     }
@@ -131,14 +132,15 @@ static inline void adam_one(vf grad, vf *w, vf *m, vf *v, const struct lk_adam *
     *w = v_fma(v_set1(-p->step), v_div(*m, d), x);
 }
 
-static void adam(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *p)
+static void adam(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *adam)
 {
+    const struct lk_adam p = *adam;
     size_t i = 0;
 
     for (; i + VL <= n; i += VL) {
         vf wv = v_load(w + i), mv = v_load(m + i), vv = v_load(v + i);
 
-        adam_one(v_load(grad + i), &wv, &mv, &vv, p);
+        adam_one(v_load(grad + i), &wv, &mv, &vv, &p);
         v_store(w + i, wv);
         v_store(m + i, mv);
         v_store(v + i, vv);
@@ -146,7 +148,7 @@ static void adam(size_t n, const float *grad, float *w, float *m, float *v, cons
     if (i < n) {
         vf wv = v_load_n(w + i, n - i), mv = v_load_n(m + i, n - i), vv = v_load_n(v + i, n - i);
 
-        adam_one(v_load_n(grad + i, n - i), &wv, &mv, &vv, p);
+        adam_one(v_load_n(grad + i, n - i), &wv, &mv, &vv, &p);
         v_store_n(w + i, wv, n - i);
         v_store_n(m + i, mv, n - i);
         v_store_n(v + i, vv, n - i);
