@@ -45,6 +45,7 @@ struct ls_param {
  */
 struct ls_buffer {
     size_t offset, ld, pitch, halo;
+    bool own; /* each worker may have one of its own, c->own further */
 };
 
 enum { LS_UNIT_COLS_MOST = 128 };
@@ -70,6 +71,7 @@ struct ls_source {
 struct ls_context {
     const struct lk_kernels *k;
     float *act;           /* activation block: base of every ls_buffer */
+    size_t own;           /* floats from the buffers of a block that workers may have of their own to this worker's */
     const float *w, *wt;  /* parameters and transposed weights, flat */
     size_t row, rows;     /* of the block */
     size_t batch_row;     /* of the batch, for `row` */
@@ -216,6 +218,7 @@ struct ls_graph {
     size_t block;                /* rows of an activation block */
     size_t params, params_dense; /* flat array with pads; elements without */
     size_t transposed, activations;
+    size_t own; /* of activations, the first: the input's value and bits, of which each worker may have its own */
     size_t n_units, n_extra;
     struct ls_unit *unit;
     struct ls_buffer *extra;
@@ -318,7 +321,7 @@ static inline size_t ls_param_index(const struct ls_param *p, size_t i)
 /* First row in context of a value or gradient. */
 static inline float *ls_rows(const struct ls_context *c, struct ls_buffer b)
 {
-    return c->act + b.offset + (b.halo + c->row * b.pitch) * LK_PANEL;
+    return c->act + (b.own ? c->own : 0) + b.offset + (b.halo + c->row * b.pitch) * LK_PANEL;
 }
 
 /* The rows in context of a value or gradient, for kernels. */
@@ -343,7 +346,7 @@ static inline size_t ls_at(const struct ls_node *n, struct ls_buffer b, size_t m
 /* Bits of the input for the rows in context (kernels.h, nonzero), panels graph->block apart. */
 static inline uint16_t *ls_bits(const struct ls_context *c, const struct ls_node *input)
 {
-    return (uint16_t *)(void *)(c->act + input->bits_offset) + c->row;
+    return (uint16_t *)(void *)(c->act + c->own + input->bits_offset) + c->row;
 }
 
 /* Memory of a node's own for the rows in context. */

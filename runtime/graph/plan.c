@@ -167,14 +167,44 @@ static void want_halos(struct ls_graph *g)
     }
 }
 
+/* Bits of the input: one of 16 bits for each row of a panel. */
+static bool place_bits(struct ls_graph *g)
+{
+    size_t n;
+
+    if (!g->input->has_bits)
+        return true;
+    return ls_mul(lk_panels(g->input->features), g->block, &n) &&
+           grow(&g->activations, n / 2 + 1, &g->input->bits_offset);
+}
+
+/* Whole lines, for something may follow. */
+static bool round_up(struct ls_graph *g)
+{
+    const bool fits = ls_add(g->activations, LK_PANEL - 1, &g->activations);
+
+    g->activations -= g->activations % LK_PANEL;
+    return fits;
+}
+
+/* The input's value and bits, ahead of all others. */
+static bool place_input(struct ls_graph *g)
+{
+    if (g->input && !(place(g, g->input, g->input->y.halo, &g->input->y) && place_bits(g) && round_up(g)))
+        return false;
+    if (g->input)
+        g->input->y.own = true;
+    g->own = g->activations;
+    return true;
+}
+
 /* Value buffers; a view or a fused activation shares that of its input. */
 static bool place_values(struct ls_graph *g)
 {
-    want_halos(g);
     for (size_t i = 0; i < g->n; i++) {
         struct ls_node *n = &g->node[i], *x = n->n_inputs ? n->input[0] : NULL;
 
-        if (n->op->loss)
+        if (n->op->loss || n == g->input)
             continue;
         if (n->view || (x && x->hidden_y))
             n->y = x->y;
@@ -236,25 +266,13 @@ static bool place_work(struct ls_graph *g)
     return true;
 }
 
-/* Bits of the input: one of 16 bits for each row of a panel. */
-static bool place_bits(struct ls_graph *g)
-{
-    size_t n;
-
-    if (!g->input || !g->input->has_bits)
-        return true;
-    return ls_mul(lk_panels(g->input->features), g->block, &n) &&
-           grow(&g->activations, n / 2 + 1, &g->input->bits_offset);
-}
-
-/* Everything that a block of so many rows needs: whole lines, for one block may follow another. */
+/* Everything that a block of so many rows needs. */
 static bool place_block(struct ls_graph *g, size_t rows)
 {
     g->block = rows;
     g->activations = g->n_extra = 0;
-    return place_values(g) && place_gradients(g) && place_work(g) && place_bits(g) &&
-           ls_add(g->activations, LK_PANEL - 1, &g->activations) &&
-           ls_mul(g->activations / LK_PANEL, LK_PANEL, &g->activations);
+    want_halos(g);
+    return place_input(g) && place_values(g) && place_gradients(g) && place_work(g) && round_up(g);
 }
 
 /* Rows of a block that stays in cache: `most`, halved until it does. */

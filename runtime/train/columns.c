@@ -16,6 +16,24 @@ void ls_columns_choose(struct ls_engine *e, double barrier_ns, unsigned threads)
         e->columns = !ls_barrier_slept(barrier_ns, threads);
 }
 
+static const struct ls_node *source_of(const struct ls_node *n)
+{
+    while (n->view)
+        n = n->input[0];
+    return n;
+}
+
+bool ls_columns_own_input(const struct ls_engine *e, unsigned T)
+{
+    const struct ls_graph *g = e->g;
+
+    for (const struct ls_node *n = g->node; n < g->node + g->n; n++)
+        for (size_t i = 0; i < n->n_inputs && !n->view; i++)
+            if (source_of(n->input[i]) == g->input && !ls_columns_shared(e, n, n->features, T))
+                return false;
+    return e->own_input && T > 1;
+}
+
 size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out)
 {
     const size_t panel = at / (STRIP * rows) * STRIP, begin = panel * rows, width = smaller(STRIP, panels - panel);

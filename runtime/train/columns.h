@@ -32,6 +32,13 @@ static inline bool ls_columns_shared(const struct ls_engine *e, const struct ls_
 }
 
 /*
+ * Does each worker of a team of T gather all rows of the input, for itself? Where all that reads it is shared by columns,
+ * and so reads all rows: from the data a row comes as bytes, from another worker as floats, and no barrier is needed. Not
+ * where a block of them has no room in L2 beside the weights: then the copies cost more.
+ */
+bool ls_columns_own_input(const struct ls_engine *e, unsigned T);
+
+/*
  * Cut places [at, end) of a result into rectangles, one a call. Its panels x rows places count strip after strip (two
  * panels, which kernels run at once), in a strip row after row; a rectangle is whole strips, or some rows of one (perhaps
  * none: a row belongs to the worker of its last place). Returns the place behind it.

@@ -85,6 +85,12 @@ size_t ls_cost_columns(const struct ls_flow *f, const struct ls_node *n, enum ls
     return f->e->reduce == LS_OWNERS && ls_columns_shared(f->e, n, features, f->threads) ? features : 0;
 }
 
+bool ls_cost_whole(const struct ls_flow *f, const struct ls_node *n, enum ls_phase phase)
+{
+    return n == f->e->g->input && phase == LS_PHASE_FORWARD && f->e->reduce == LS_OWNERS &&
+           ls_columns_own_input(f->e, f->threads);
+}
+
 /* Of a row: FLOPs, what is read for each of its columns, what is read beside them, what is written. */
 struct row {
     double flops, read, beside, written;
@@ -109,8 +115,13 @@ static struct ls_cost forward(const struct ls_flow *f, const struct ls_node *n)
     const struct row r = {.flops = (double)n->flops, .read = inputs(n, false), .written = value(n) + gradient};
     struct ls_cost c = rows_cost(f, &r, params(n), ls_cost_columns(f, n, LS_PHASE_FORWARD));
 
-    if (n == f->e->g->input)
-        c.source = (double)(f->rows * n->features);
+    if (n == f->e->g->input) {
+        const double copies = ls_cost_whole(f, n, LS_PHASE_FORWARD) ? f->threads : 1.0;
+
+        c.source = copies * (double)(f->rows * n->features);
+        c.written *= copies;
+        c.held *= copies;
+    }
     return c;
 }
 

@@ -39,6 +39,9 @@ bool ls_cost_any(const struct ls_engine *e, const struct ls_node *n, enum ls_pha
 /* Features of the result that the workers share by columns in this phase; 0: they share rows or units. */
 size_t ls_cost_columns(const struct ls_flow *f, const struct ls_node *n, enum ls_phase phase);
 
+/* Does each worker run the node on all rows of a block in this phase? */
+bool ls_cost_whole(const struct ls_flow *f, const struct ls_node *n, enum ls_phase phase);
+
 struct ls_cost ls_cost_of(const struct ls_flow *f, const struct ls_node *n, enum ls_phase phase);
 
 /* Blocks of a step: what lies between two barriers of owners. */

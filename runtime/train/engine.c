@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/engine.h"
 
+#include "train/columns.h"
 #include "train/units.h"
+
+/* A block of the input that has room in L2 beside weights: half of 1 MB. The same on any machine, and so are the barriers
+ * of a step. */
+enum { OWN_INPUT_FLOATS = 1 << 17 };
 
 const char *ls_reduce_name(enum ls_reduce reduce)
 {
@@ -87,6 +92,16 @@ static size_t slots_needed(const struct ls_engine *e)
     return most;
 }
 
+/* Workers that gather the input into memory of their own, of the largest team that does. */
+static size_t copies_needed(const struct ls_engine *e)
+{
+    unsigned T = e->reduce == LS_OWNERS ? e->threads : 1;
+
+    while (T > 1 && !ls_columns_own_input(e, T))
+        T--;
+    return T - 1;
+}
+
 static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error *err)
 {
     const struct ls_graph *g = e->g;
@@ -96,6 +111,7 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
     const size_t root = ls_arena_book(a, g->params, f), state0 = ls_arena_book(a, g->params, f);
     const size_t state1 = ls_arena_book(a, e->optim->states > 1 ? g->params : 0, f);
     const size_t act = ls_arena_book_2d(a, e->sets, g->activations, f);
+    const size_t own = ls_arena_book_2d(a, copies_needed(e), g->own, f);
     const size_t label = ls_arena_book_2d(a, e->sets, e->label_stride, 1);
     const size_t slot = ls_arena_book_2d(a, slots_needed(e), g->params, f);
     const size_t scratch = ls_arena_book_2d(a, e->threads, e->scratch_stride, f);
@@ -110,6 +126,7 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
     e->state[0] = ls_arena_at(a, state0);
     e->state[1] = e->optim->states > 1 ? ls_arena_at(a, state1) : NULL;
     e->act = ls_arena_at(a, act);
+    e->own = ls_arena_at(a, own);
     e->label = ls_arena_at(a, label);
     e->slot = ls_arena_at(a, slot);
     e->scratch = ls_arena_at(a, scratch);
@@ -130,6 +147,7 @@ enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *
                             .seed = seed,
                             .optim = optim,
                             .columns = true,
+                            .own_input = g->input && g->own <= OWN_INPUT_FLOATS,
                             .sets = reduce == LS_REPLICAS ? threads : 1,
                             .label_stride = (g->block + 63) / 64 * 64,
                             .scratch_stride = scratch_floats(g)};

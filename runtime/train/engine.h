@@ -39,6 +39,7 @@ struct ls_engine {
     size_t sets;       /* activation blocks and slot sets: 1 (owners) or threads (replicas) */
     size_t slots;      /* gradients of all parameters in a set, for the team that joined last */
     float *act, *slot; /* [sets][activations], [sets][slots][params] */
+    float *own; /* [threads - 1][graph's own]: where workers gather the input for themselves, of all but worker 0 */
     size_t label_stride, scratch_stride;
     uint8_t *label;           /* [sets][label_stride] */
     float *scratch;           /* [threads][scratch_stride]: the gradient of one unit */
@@ -48,6 +49,7 @@ struct ls_engine {
     bool skip;                /* leave out terms where the input is 0 */
     bool columns;             /* share wide layers by columns (columns.h) */
     bool columns_fixed;       /* ... whatever a barrier takes */
+    bool own_input;           /* ... whose workers may gather the input for themselves: a block of it is small */
     atomic_bool bad_weights;  /* a parameter is not finite, so that every term counts */
 };
 

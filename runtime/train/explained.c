@@ -173,7 +173,8 @@ static unsigned workers_of(const struct ls_flow *f, size_t node, enum ls_phase p
 static void tell_schedule(const struct ls_flow *f, size_t node, enum ls_phase phase, struct lockstep_work *out)
 {
     const size_t block = f->rows / ls_cost_blocks(f), columns = ls_cost_columns(f, &f->e->g->node[node], phase);
-    const size_t rows = f->e->reduce == LS_OWNERS ? block / f->threads : block;
+    const bool whole = f->e->reduce == LS_REPLICAS || ls_cost_whole(f, &f->e->g->node[node], phase);
+    const size_t rows = whole ? block : block / f->threads;
     const struct ls_unit *first;
     const size_t units = count_units(f->e->g, node, &first);
 
@@ -225,20 +226,27 @@ static void report_item(struct ls_findings *f, const struct ls_flow *flow, size_
     tell_schedule(flow, item->node, item->phase, out);
 }
 
-/* Barriers of a step: two with replicas; with owners two a block, and one before and behind works shared by columns. */
+/* Barriers of a step: two with replicas; with owners two a block, one before works shared by columns that follow others
+ * and one behind. */
 static size_t barriers_of(const struct ls_findings *f, const struct ls_flow *flow)
 {
-    bool columns = false;
+    bool rows = false, columns = false; /* since the last one */
     size_t n = 2;
 
     if (f->m->engine.reduce == LS_REPLICAS)
         return n;
     for (size_t i = 0; i < f->laps.items && f->laps.item[i].phase < LS_PHASE_GRAD; i++) {
         const struct ls_item *item = &f->laps.item[i];
-        const bool before = columns;
+        const struct ls_node *node = &f->m->graph.node[item->node];
+        const bool shared = ls_cost_columns(flow, node, item->phase);
 
-        columns = ls_cost_columns(flow, &f->m->graph.node[item->node], item->phase);
-        n += before || columns;
+        if (ls_cost_whole(flow, node, item->phase))
+            continue;
+        if (columns || (shared && rows)) {
+            n++;
+            rows = columns = false;
+        }
+        *(shared ? &columns : &rows) = true;
     }
     return n * ls_cost_blocks(flow);
 }

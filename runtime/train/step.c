@@ -15,7 +15,8 @@ struct walk {
     size_t set;    /* activation block and slots in use */
     bool resident; /* the batch fits the activation block: rows keep their place in it, so that values can be read */
     bool together; /* all workers run the same block, each its part */
-    bool columns;  /* ... and since they met last, wrote columns of all rows */
+    bool rows, columns;     /* ... and since they met last, wrote rows, columns of all rows */
+    bool own_input;         /* ... of which each gathers all rows for itself */
     struct ls_clock *clock; /* of this worker, or NULL */
 };
 
@@ -44,9 +45,15 @@ static void wait(struct walk *k)
 {
     lap_rest(k);
     ls_barrier_wait(k->w);
-    k->columns = false;
+    k->rows = k->columns = false;
     if (k->clock)
         ls_clock_lap(k->clock, &k->clock->wait, *skipped_of(k));
+}
+
+/* From the input in the activation block to this worker's own. */
+static size_t own_of(const struct walk *k)
+{
+    return k->own_input && k->w->t ? (size_t)(k->e->own - k->e->act) + (k->w->t - 1) * k->e->g->own : 0;
 }
 
 static struct ls_context context_of(const struct walk *k, size_t row, size_t rows, size_t batch_row)
@@ -55,6 +62,7 @@ static struct ls_context context_of(const struct walk *k, size_t row, size_t row
 
     return (struct ls_context){.k = &e->kernels.k,
                                .act = e->act + k->set * e->g->activations,
+                               .own = own_of(k),
                                .w = e->w,
                                .wt = e->wt,
                                .row = row,
@@ -114,9 +122,9 @@ static void run_node(struct walk *k, const struct ls_node *n, node_fn *run, cons
 {
     const bool columns = k->together && ls_columns_shared(k->e, n, features, k->w->T);
 
-    if (columns || k->columns)
+    if (k->columns || (columns && k->rows))
         wait(k);
-    k->columns = columns;
+    *(columns ? &k->columns : &k->rows) = true;
     if (columns)
         run_columns(k, n, run, all, lk_panels(features));
     else if (own->rows)
@@ -130,11 +138,17 @@ static void forward_nodes(struct walk *k, const struct ls_context *all, const st
 
     take_labels(own);
     lap_rest(k);
-    for (size_t i = 0; i < g->n; i++)
-        if (g->node[i].forward && !(g->node[i].labelled && !own->source->label)) {
-            run_node(k, &g->node[i], g->node[i].op->forward, all, own, g->node[i].features);
-            lap(k, i, LS_PHASE_FORWARD);
-        }
+    for (size_t i = 0; i < g->n; i++) {
+        const struct ls_node *n = &g->node[i];
+
+        if (!n->forward || (n->labelled && !own->source->label))
+            continue;
+        if (k->own_input && n == g->input)
+            n->op->forward(n, all);
+        else
+            run_node(k, n, n->op->forward, all, own, n->features);
+        lap(k, i, LS_PHASE_FORWARD);
+    }
 }
 
 /* Without a loss the gradient begins at the output. */
@@ -370,6 +384,7 @@ static bool owners_step(struct walk *k)
     struct ls_stack stack = {0};
 
     k->together = true;
+    k->own_input = ls_columns_own_input(k->e, k->w->T);
     return each_block(k, 0, k->e->shards, owners_block, &stack);
 }
 

@@ -101,6 +101,40 @@ static void digest(const char *net, unsigned threads, const char *isa, const cha
     lockstep_model_free(m);
 }
 
+/* Only where each reader of the input is shared by columns, and its rows fit L2. */
+static void own_input(void **state)
+{
+    static const struct {
+        const char *net;
+        bool own;
+    } cases[] = {
+        {"flatten | linear(100) | relu | linear(10)", true},
+        {"flatten | linear(33) | relu | linear(100) | relu | linear(10)", false},
+        {"conv1d(16, kernel_size=3) | relu | flatten | linear(100) | relu | linear(10)", false},
+        {"x = input(784)\na = x | linear(100)\nb = x | linear(64)\na | linear(64) | add(b) | linear(10)", true},
+        {"x = input(784)\na = x | linear(100)\nb = x | relu | linear(100)\na + b | linear(10)", false},
+    };
+    const struct lockstep_options o = {.threads = 2, .reduce = "owners"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct lockstep_recipe r;
+        struct lockstep_model *m;
+        struct lockstep_error err;
+
+        lockstep_recipe_init(&r);
+        r.batch = 10;
+        if (lockstep_model_new(cases[i].net, SIDE, SIDE, 10, &r, &o, &m, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(ls_columns_own_input(&m->engine, 2), cases[i].own);
+        assert_false(ls_columns_own_input(&m->engine, 1));
+        assert_false(ls_columns_own_input(&m->engine, 4));
+        m->engine.own_input = false;
+        assert_false(ls_columns_own_input(&m->engine, 2));
+        lockstep_model_free(m);
+    }
+}
+
 /* Widths that no team divides, next to layers too narrow for columns, values with two users, and without an activation. */
 static void one_answer(void **state)
 {
@@ -127,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(covered_once),
         cmocka_unit_test(whole_strips),
+        cmocka_unit_test(own_input),
         cmocka_unit_test(one_answer),
     };
 
