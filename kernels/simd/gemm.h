@@ -346,7 +346,7 @@ typedef void tile_fn(size_t, int, const struct product *, const float *, size_t,
  */
 static void strips(struct product *g, size_t n, size_t end, int more, tile_fn *one)
 {
-    const size_t full = (end - n) / NR;
+    const size_t whole = (end - n) / NR, askers = whole ? whole : 1; /* strips that ask for rows below */
 
     for (size_t s = 0; n < end; s++, n += NR) {
         const int nv = vectors_at(g->N, n);
@@ -355,7 +355,7 @@ static void strips(struct product *g, size_t n, size_t end, int more, tile_fn *o
         for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
             mr = (g->M - m + tiles - t - 1) / (tiles - t);
             g->strip = (struct share){t, tiles, n + NR < end ? P : 0, NR / P * g->ldb};
-            g->rows = (struct share){s, full, more && s < full ? mr : 0, g->M * P};
+            g->rows = (struct share){s, askers, more && s < askers ? mr : 0, g->M * P};
             one(mr, nv, g, g->a + m * P, m, n);
         }
     }
