@@ -357,8 +357,13 @@ LK_INLINE struct given given_by(const struct pool_bwd *s, size_t size, size_t t,
 LK_INLINE void take_from(struct given w, size_t size, size_t tap, vrow *sum)
 {
     LK_UNROLL
-    for (int j = 0; j < VPP; j++)
-        sum->v[j] = size ? v_add_if(vi_eq(w.tap[j], vi_set1((int)tap)), sum->v[j], w.d[j]) : v_add(sum->v[j], w.d[j]);
+    for (int j = 0; j < VPP; j++) {
+        vf d = w.d[j];
+
+        if (VPP == 1) /* a load of its own: under a mask register it would wait for the index */
+            __asm__("" : "+" LK_VREG(d));
+        sum->v[j] = size ? v_add_if(vi_eq(w.tap[j], vi_set1((int)tap)), sum->v[j], d) : v_add(sum->v[j], d);
+    }
 }
 
 LK_INLINE void store_sum(const struct pool_bwd *s, size_t l, vrow sum)
