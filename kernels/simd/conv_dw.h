@@ -10,8 +10,8 @@
 enum { LEAST_LAGS = 8 }; /* positions for each one by which two taps of a tile lie apart */
 
 /*
- * Weight gradient without groups: rows r..r+M-1 of the weights, row r being (tap r / C, channel r % C). One sample: left
- * element (channel, position t) of the first tap at a[t * acs], the next tap `tap` further; right one at b[t * P].
+ * Weight gradient without groups: rows r..r+M-1 of the weights, row r being (tap r / C, channel r % C). One sample:
+ * left element (channel, position t) of the first tap at a[t * acs], the next tap `tap` further; right one at b[t * P].
  * Rows of a tile begin at a_row where they are of several taps.
  */
 struct conv_dw {
@@ -175,14 +175,6 @@ LK_INLINE ptrdiff_t dw_row(const struct conv_dw *g, size_t m)
     return (ptrdiff_t)((g->r + m) / g->C) * g->tap + (ptrdiff_t)(channel / P * g->lda + channel % P);
 }
 
-/* The first of so many tiles of `rows` rows, none higher than `most`. */
-LK_INLINE size_t height(size_t rows, size_t most)
-{
-    const size_t tiles = (rows + most - 1) / most;
-
-    return (rows + tiles - 1) / tiles;
-}
-
 /* A tile of mr rows from m on, of any taps. */
 static void dw_rows_anywhere(struct conv_dw *g, int bias, size_t mr, size_t m, size_t n)
 {
@@ -235,7 +227,7 @@ static void dw_strip(struct conv_dw *g, size_t n)
     }
 }
 
-/* Weight and bias gradient without groups: pieces of about LK_KB_DW positions, so that the strips of a piece stay near. */
+/* Weight and bias gradient without groups: pieces of about LK_KB_DW positions, whose strips stay near. */
 static void dw_pieces(const struct conv_dw *whole)
 {
     const size_t T = whole->T, together = T && T < LK_KB_DW ? LK_KB_DW / T : 1;

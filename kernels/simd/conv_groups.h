@@ -24,14 +24,6 @@ LK_INLINE void store_columns(float *p, vf x, size_t n, size_t lo, size_t hi, siz
     v_store(p, x);
 }
 
-LK_INLINE vf conv_finish(const struct product *g, vf x, const float *y)
-{
-    if (g->backward)
-        return finish(1, g->act, x, y);
-    x = finish(0, g->act, x, y);
-    return g->act == LK_ACT_SIGMOID ? v_sigmoid(x) : g->act == LK_ACT_TANH ? v_tanh(x) : x;
-}
-
 /* Columns lo..hi-1 are those of a group with channels from q on; depthwise, all columns, each with its channel. */
 struct group {
     size_t lo, hi, q;
@@ -63,8 +55,8 @@ LK_INLINE void group_rows(const int mr, const int depthwise, const struct produc
     {
         const size_t row = (m + (size_t)i) * g->crs + n % P;
 
-        store_columns(g->c + n / P * g->ldc + row, conv_finish(g, acc[i], g->y + n / P * g->ldy + row), n, j.lo, j.hi,
-                      g->N);
+        store_columns(g->c + n / P * g->ldc + row,
+                      whole_finish(g->backward, g->act, acc[i], g->y + n / P * g->ldy + row), n, j.lo, j.hi, g->N);
     }
 }
 

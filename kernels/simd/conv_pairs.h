@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tiles of one vector of columns for a convolution with many taps. Row r with tap p and row r + lag with tap p - q read
- * the same row of the left operand, lag being q times the rows from tap to tap. A leader and its follower share each
- * broadcast element: mr pairs take mr + 2 loads for 2 mr products, single rows 2 mr + 1, which is all that a core loads.
- * Chains keep their order: leaders begin q taps before the followers, followers end q taps after the leaders.
+ * Tiles of one vector of columns for a convolution with many taps. Row r with tap p and row r + lag with tap p - q
+ * read the same row of the left operand, lag being q times the rows from tap to tap. A leader and its follower share
+ * each broadcast element: mr pairs take mr + 2 loads for 2 mr products, single rows 2 mr + 1, which is all that a core
+ * loads. Chains keep their order: leaders begin q taps before the followers, which end q taps after them.
  */
 #ifndef LK_SIMD_CONV_PAIRS_H
 #define LK_SIMD_CONV_PAIRS_H
@@ -41,7 +41,7 @@ LK_INLINE struct below below(const struct product *g, struct lag lag, size_t m, 
     return (struct below){g->a + (ptrdiff_t)(m * P) + last, g->y + n / P * g->ldy + m * g->crs};
 }
 
-/* So many taps of the chains acc[from..to-1], those of leaders (0) and followers (1), whose weights lie `back` before. */
+/* So many taps of the chains acc[from..to-1], of leaders (0) and followers (1), whose weights lie `back` before. */
 LK_INLINE void pair_taps(const int mr, const int from, const int to, const struct product *g, size_t taps,
                          const float *a, const float *b, size_t back, struct below *next, vf acc[2][LK_MR_1][NV_MOST])
 {

@@ -6,6 +6,7 @@
 #ifndef LK_SIMD_CONV_TILES_H
 #define LK_SIMD_CONV_TILES_H
 
+#include "simd/conv_column.h"
 #include "simd/conv_pairs.h"
 
 enum {
@@ -80,6 +81,17 @@ static void conv_pass(const struct conv_product *p)
     }
 }
 
+/* One column, where it is worth turning the rows; returns whether it is done. */
+static int conv_column(const struct conv_product *p)
+{
+    const struct column s = column_of(&p->g);
+    struct product g = p->g;
+
+    for (size_t b = 0; s.rows && b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y)
+        column(&g, s);
+    return s.rows > 0;
+}
+
 /* Without groups. Chains go on through C from one pass to the next; the epilogue belongs to the last. */
 static void conv_tiles(struct conv_product *p)
 {
@@ -91,6 +103,8 @@ static void conv_tiles(struct conv_product *p)
         g->M *= p->samples;
         p->samples = 1;
     }
+    if (conv_column(p))
+        return;
     if (g->K == 1 && g->parts && g->b_part == P) { /* one channel: the taps are the run */
         g->K = g->run = g->parts;
         g->acs = g->a_part;

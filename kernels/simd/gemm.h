@@ -153,6 +153,15 @@ LK_INLINE vf finish(const int backward, enum lk_act act, vf x, const float *y)
     return x;
 }
 
+/* The same with sigmoid and tanh forward. */
+LK_INLINE vf whole_finish(const int backward, enum lk_act act, vf x, const float *y)
+{
+    x = finish(backward, act, x, y);
+    if (backward)
+        return x;
+    return act == LK_ACT_SIGMOID ? v_sigmoid(x) : act == LK_ACT_TANH ? v_tanh(x) : x;
+}
+
 /* Store a tile whose last vector may hold fewer than VL columns: pad columns become +0. cols: valid columns of the
  * tile. */
 LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act,
@@ -320,6 +329,14 @@ static void tile_dw(size_t mr, int nv, const struct product *g, const float *a, 
 LK_INLINE size_t rest_at(size_t N, size_t n)
 {
     return N < n ? 0 : N - n < VL ? N - n : VL;
+}
+
+/* The first of so many tiles of `rows` rows, none higher than `most`. */
+LK_INLINE size_t height(size_t rows, size_t most)
+{
+    const size_t tiles = (rows + most - 1) / most;
+
+    return (rows + tiles - 1) / tiles;
 }
 
 /* Number of tiles for M rows with nv vectors. */
