@@ -95,7 +95,7 @@ static size_t slots_needed(const struct ls_engine *e)
 /* Workers that gather the input into memory of their own, of the largest team that does. */
 static size_t copies_needed(const struct ls_engine *e)
 {
-    unsigned T = e->reduce == LS_OWNERS ? e->threads : 1;
+    unsigned T = e->threads;
 
     while (T > 1 && !ls_columns_own_input(e, T))
         T--;
@@ -147,7 +147,7 @@ enum lockstep_status ls_engine_init(struct ls_engine *e, const struct ls_graph *
                             .seed = seed,
                             .optim = optim,
                             .columns = true,
-                            .own_input = g->input && g->own <= OWN_INPUT_FLOATS,
+                            .own_input = reduce == LS_OWNERS && g->input && g->own <= OWN_INPUT_FLOATS,
                             .sets = reduce == LS_REPLICAS ? threads : 1,
                             .label_stride = (g->block + 63) / 64 * 64,
                             .scratch_stride = scratch_floats(g)};

@@ -39,7 +39,8 @@ struct ls_engine {
     size_t sets;       /* activation blocks and slot sets: 1 (owners) or threads (replicas) */
     size_t slots;      /* gradients of all parameters in a set, for the team that joined last */
     float *act, *slot; /* [sets][activations], [sets][slots][params] */
-    float *own; /* [threads - 1][graph's own]: where workers gather the input for themselves, of all but worker 0 */
+    float *own; /* [team - 1][graph's own] of the largest team in which workers gather the input for themselves: of all
+                 * but worker 0; nothing without own_input */
     size_t label_stride, scratch_stride;
     uint8_t *label;           /* [sets][label_stride] */
     float *scratch;           /* [threads][scratch_stride]: the gradient of one unit */

@@ -20,10 +20,11 @@ size_t ls_pace_steps(const struct ls_pace *p)
 /* Was the trial worth it? Fewer workers must be clearly faster, more must not be slower. */
 static void judge(struct ls_pace *p, double step_ns, uint64_t now)
 {
-    p->trial = false;
+    p->trial = p->useless_fewer = false;
     if (step_ns < (p->now < p->before ? faster : 1.0) * p->step_ns) {
         p->hold = SECOND;
     } else {
+        p->useless_fewer = p->now < p->before;
         p->now = p->before;
         p->hold = p->hold < hold_most ? 2 * p->hold : hold_most;
     }
@@ -42,9 +43,9 @@ void ls_pace_round(struct ls_pace *p, double step_ns, double slept, uint64_t now
     if (first || now < p->next)
         return;
     p->before = p->now;
-    if (slept > much_sleep && p->now > 1)
-        p->now--;
-    else if (p->now < p->most)
+    if (p->now < p->most && (p->useless_fewer || slept <= much_sleep || p->now == 1))
         p->now++;
+    else if (slept > much_sleep && p->now > 1)
+        p->now--;
     p->trial = p->now != p->before;
 }

@@ -5,7 +5,9 @@
  *
  * Steps run in rounds of about 30 ms. Where the others slept at barriers for more than a quarter of a round, the next one
  * is a trial with one worker fewer, which is kept when its steps are 5 % faster. After a second a trial with one more tells
- * whether the CPU is free again, after two, four and eight seconds when it is not.
+ * whether the CPU is free again, after two, four and eight seconds when it is not. Who leaves is the last worker: the
+ * system moves the others to the CPUs that are free. A few rounds are a guess, so a team may be a few percent slower than
+ * the best one.
  */
 #ifndef LS_PACE_H
 #define LS_PACE_H
@@ -17,6 +19,7 @@
 struct ls_pace {
     unsigned most, now, before; /* workers: of the team, of the next round, of the one before a trial */
     bool trial;
+    bool useless_fewer;  /* the last trial had fewer workers and was useless: the next has more, if there are */
     double step_ns;      /* of a round that was no trial; 0: there was none */
     uint64_t next, hold; /* no trial before this time; how long none after a useless one */
 };

@@ -291,12 +291,13 @@ static void run_part(struct run *r, const struct crew *c, struct account *a, siz
     }
 }
 
-/* Worker 0: what a round tells the pace, unless the epoch cut it short. */
+/* Worker 0: what a round tells the pace, unless the end of the epoch cut it short. */
 static void set_pace(struct run *r, size_t steps)
 {
     const double others = r->pace.now > 1 ? r->pace.now - 1 : 1;
+    const size_t wanted = ls_pace_steps(&r->pace);
 
-    if (steps == ls_pace_steps(&r->pace))
+    if (steps == (wanted < r->batches ? wanted : r->batches))
         ls_pace_round(&r->pace, r->round_ns / (double)steps, r->slept_ns / r->round_ns / others, ls_now());
 }
 
@@ -405,6 +406,7 @@ static void train_worker(void *arg, struct ls_worker *w)
         return;
     }
     run_epochs(r, &c);
+    ls_engine_join(&r->m->engine, c.first); /* all of the team once more: what is told afterwards is of it */
     end_second(r, &c);
 }
 

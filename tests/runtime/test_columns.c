@@ -156,6 +156,49 @@ static void one_answer(void **state)
     }
 }
 
+/* One step of lockstep_step, whose schedule is that of owners whatever a training would take. */
+static void step_digest(unsigned threads, const char *reduce, unsigned shards, char out[33])
+{
+    const struct lockstep_options o = {.threads = threads, .reduce = reduce};
+    float pixels[ROWS * SIDE * SIDE], label[ROWS];
+    struct lockstep_recipe r;
+    struct lockstep_model *m;
+    struct lockstep_error err;
+
+    for (size_t i = 0; i < ROWS * SIDE * SIDE; i++)
+        pixels[i] = (float)(i % 251) / 251.0f;
+    for (size_t i = 0; i < ROWS; i++)
+        label[i] = (float)(i % 10);
+    lockstep_recipe_init(&r);
+    r.batch = ROWS;
+    r.shards = shards;
+    if (lockstep_model_new("two-layer", SIDE, SIDE, 10, &r, &o, &m, &err))
+        fail_msg("%s", err.text);
+    m->engine.columns_fixed = true;
+    for (int step = 0; step < 3; step++)
+        if (lockstep_set(m, "input", pixels, ROWS * SIDE * SIDE, &err) || lockstep_set(m, "label", label, ROWS, &err) ||
+            lockstep_step(m, NULL, &err))
+            fail_msg("%s", err.text);
+    lockstep_model_digest(m, out);
+    lockstep_model_free(m);
+}
+
+static void one_answer_of_single_steps(void **state)
+{
+    static const char *const reduce[] = {"owners", "replicas"};
+    char first[33], other[33];
+
+    (void)state;
+    for (unsigned shards = 1; shards <= 4; shards += 3) {
+        step_digest(1, "owners", shards, first);
+        for (unsigned threads = 2; threads <= 4; threads++)
+            for (int i = 0; i < 2; i++) {
+                step_digest(threads, reduce[i], shards, other);
+                assert_string_equal(first, other);
+            }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +206,7 @@ int main(void)
         cmocka_unit_test(whole_strips),
         cmocka_unit_test(own_input),
         cmocka_unit_test(one_answer),
+        cmocka_unit_test(one_answer_of_single_steps),
     };
 
     return cmocka_run_group_tests(tests, draw, free_digits);

@@ -107,6 +107,23 @@ static void two_fewer(void **state)
     assert_int_equal(p.now, 2);
 }
 
+/* Workers that always sleep a lot, and a CPU that is busy for ten seconds: all come back. */
+static void back_in_spite_of_sleep(void **state)
+{
+    struct ls_pace p;
+
+    (void)state;
+    ls_pace_init(&p, 4);
+    for (unsigned at = 30; at < 10000; at += 30)
+        round_at(&p, p.now == 4 ? 2 : 4.0 / p.now, 0.4, at);
+    assert_int_equal(p.now, 3);
+    for (unsigned at = 10000; at < 40000; at += 30)
+        round_at(&p, 4.0 / p.now, 0.4, at);
+    while (p.trial)
+        round_at(&p, 4.0 / p.now, 0.4, 40000);
+    assert_int_equal(p.now, 4);
+}
+
 /* ---- the same weights ---- */
 
 static uint32_t drawn, rounds_run, sizes_seen;
@@ -185,6 +202,7 @@ int main(void)
         cmocka_unit_test(undisturbed_stays),
         cmocka_unit_test(one_fewer_and_back),
         cmocka_unit_test(sleep_alone_is_no_reason),
+        cmocka_unit_test(back_in_spite_of_sleep),
         cmocka_unit_test(two_fewer),
         cmocka_unit_test(one_answer),
     };
