@@ -100,8 +100,7 @@ static void column_block(const struct product *g, struct column s, size_t m)
 /* Blocks of a sample as high as fit; 0 rows where another way is faster. */
 static struct column column_of(const struct product *g)
 {
-    const size_t apart = (size_t)(g->a_part < 0 ? -g->a_part : g->a_part) / P;
-    struct column s = {0, g->parts ? (g->parts - 1) * apart : 0};
+    struct column s = {0, g->parts ? (g->parts - 1) * rows_apart(g) : 0};
 
     if (g->N != 1 || g->K > P || g->ars != P || g->parts * g->K < LEAST_TERMS || 2 * s.reach > TURNED)
         return s;

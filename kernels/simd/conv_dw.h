@@ -7,7 +7,7 @@
 
 #include "simd/gemm.h"
 
-enum { LEAST_LAGS = 8 }; /* positions for each one by which two taps of a tile lie apart */
+enum { LEAST_POSITIONS = 8 }; /* positions for each one by which two taps of a tile lie apart */
 
 /*
  * Weight gradient without groups: rows r..r+M-1 of the weights, row r being (tap r / C, channel r % C). One sample:
@@ -190,7 +190,7 @@ LK_INLINE int two_at(const struct conv_dw *g, int nv, size_t m)
 {
     const size_t lag = (size_t)g->tap / P;
 
-    return nv == 1 && g->acs == P && (g->r + m) % g->C == 0 && g->M - m >= 2 * g->C && LEAST_LAGS * lag <= g->T;
+    return nv == 1 && g->acs == P && (g->r + m) % g->C == 0 && g->M - m >= 2 * g->C && LEAST_POSITIONS * lag <= g->T;
 }
 
 /* The tiles of the rows of a tap from m on, or of two; returns how many rows these are. */

@@ -22,7 +22,7 @@ struct lag {
 
 LK_INLINE struct lag lag_of(const struct product *g)
 {
-    const size_t apart = (size_t)(g->a_part < 0 ? -g->a_part : g->a_part) / P, one = apart ? apart : 1;
+    const size_t apart = rows_apart(g), one = apart ? apart : 1;
     const size_t taps = (LEAST_LAG + one - 1) / one;
 
     return (struct lag){taps * one, taps};

@@ -56,6 +56,12 @@ struct product {
     size_t listed;
 };
 
+/* Rows of the left operand from a part to the next one, up or down. */
+LK_INLINE size_t rows_apart(const struct product *g)
+{
+    return (size_t)(g->a_part < 0 ? -g->a_part : g->a_part) / P;
+}
+
 /* Vector j of a tile: VPP vectors to a panel, panels ld apart. */
 LK_INLINE size_t vector_at(int j, size_t ld)
 {
