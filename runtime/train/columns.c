@@ -3,7 +3,7 @@
 
 #include "train/reduce.h"
 
-enum { STRIP = 2 };
+enum { STRIP = 2, PART_ROWS = 50 };
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -48,4 +48,30 @@ size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct
         whole -= whole % STRIP;
     *out = (struct ls_rectangle){panel, whole, 0, rows};
     return begin + whole * rows;
+}
+
+/* Rows of a part: at least some tiles, for which a strip of weights is read. */
+static void part_of(size_t rows, size_t part, size_t *first, size_t *end)
+{
+    const size_t equal = (rows + LS_COLUMNS_PARTS - 1) / LS_COLUMNS_PARTS,
+                 length = equal < PART_ROWS ? PART_ROWS : equal;
+
+    *first = smaller(part * length, rows);
+    *end = smaller(*first + length, rows);
+}
+
+struct ls_rectangle ls_columns_piece(size_t panels, size_t rows, unsigned T, size_t piece)
+{
+    const size_t number = piece % LS_COLUMNS_PIECES / LS_COLUMNS_PARTS;
+    struct ls_rectangle r = {0, 0, 0, 0};
+    size_t at, end, first, stop;
+
+    ls_span(panels * rows, T, piece / LS_COLUMNS_PIECES, &at, &end);
+    for (size_t i = 0; i <= number; i++) {
+        if (at == end)
+            return (struct ls_rectangle){0, 0, 0, 0};
+        at = ls_columns_next(panels, rows, at, end, &r);
+    }
+    part_of(r.rows, piece % LS_COLUMNS_PARTS, &first, &stop);
+    return (struct ls_rectangle){r.panel, r.panels, r.row + first, stop - first};
 }

@@ -45,4 +45,11 @@ bool ls_columns_own_input(const struct ls_engine *e, unsigned T);
  */
 size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out);
 
+/*
+ * Piece number `piece` of a result, of which each of T workers has LS_COLUMNS_PIECES: a part of the rows of one of the
+ * rectangles (three at most) of its equal share of the places. May have no rows.
+ */
+enum { LS_COLUMNS_PARTS = 8, LS_COLUMNS_PIECES = 3 * LS_COLUMNS_PARTS };
+struct ls_rectangle ls_columns_piece(size_t panels, size_t rows, unsigned T, size_t piece);
+
 #endif

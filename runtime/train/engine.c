@@ -116,6 +116,7 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
     const size_t slot = ls_arena_book_2d(a, slots_needed(e), g->params, f);
     const size_t scratch = ls_arena_book_2d(a, e->threads, e->scratch_stride, f);
     const size_t unit_end = ls_arena_book(a, e->threads, sizeof *e->unit_end);
+    const size_t share = ls_arena_book(a, e->threads, sizeof *e->share);
     const size_t report = ls_arena_book(a, e->threads, sizeof *e->report);
 
     if (ls_arena_commit(a, err))
@@ -131,6 +132,7 @@ static enum lockstep_status allocate(struct ls_engine *e, struct lockstep_error 
     e->slot = ls_arena_at(a, slot);
     e->scratch = ls_arena_at(a, scratch);
     e->unit_end = ls_arena_at(a, unit_end);
+    e->share = ls_arena_at(a, share);
     e->report = ls_arena_at(a, report);
     return LOCKSTEP_OK;
 }

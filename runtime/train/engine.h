@@ -4,7 +4,7 @@
 #ifndef LS_ENGINE_H
 #define LS_ENGINE_H
 
-#include "core/team.h"
+#include "core/share.h"
 #include "graph/graph.h"
 #include "train/optim.h"
 #include "train/shards.h"
@@ -46,6 +46,7 @@ struct ls_engine {
     float *scratch;           /* [threads][scratch_stride]: the gradient of one unit */
     float *root;              /* gradient of the last LS_GRADIENT step, flat */
     size_t *unit_end;         /* [threads], for the team that joined last */
+    struct ls_share *share;   /* [threads]: units, pieces of columns that nobody has taken */
     struct ls_report *report; /* [threads] */
     bool skip;                /* leave out terms where the input is 0 */
     bool columns;             /* share wide layers by columns (columns.h) */

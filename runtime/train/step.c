@@ -93,18 +93,16 @@ static void take_labels(const struct ls_context *c)
 
 typedef void node_fn(const struct ls_node *n, const struct ls_context *c);
 
-/* This worker's share of the panels of all rows. */
+/* Pieces of a result of so many panels: this worker's, then what is left of the others'. */
 static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
                         size_t panels)
 {
-    size_t at, end;
+    size_t piece;
 
-    ls_span(panels * all->rows, k->w->T, k->w->t, &at, &end);
-    while (at < end) {
+    while (ls_share_take(k->e->share, k->w, k->w->phase, &piece)) {
         struct ls_context c = *all;
-        struct ls_rectangle r;
+        const struct ls_rectangle r = ls_columns_piece(panels, all->rows, k->w->T, piece);
 
-        at = ls_columns_next(panels, all->rows, at, end, &r);
         c.panel = r.panel;
         c.panels = r.panels;
         c.row += r.row;
@@ -121,8 +119,12 @@ static void run_node(struct walk *k, const struct ls_node *n, node_fn *run, cons
                      const struct ls_context *own, size_t features)
 {
     const bool columns = k->together && ls_columns_shared(k->e, n, features, k->w->T);
+    const bool meet = k->columns || (columns && k->rows);
 
-    if (k->columns || (columns && k->rows))
+    if (columns)
+        ls_share_fill(k->e->share, k->w, k->w->phase + meet, (size_t)k->w->t * LS_COLUMNS_PIECES,
+                      (size_t)(k->w->t + 1) * LS_COLUMNS_PIECES);
+    if (meet)
         wait(k);
     *(columns ? &k->columns : &k->rows) = true;
     if (columns)
@@ -225,55 +227,81 @@ static const struct ls_optim_step *update_of(const struct walk *k)
     return k->b->mode == LS_TRAIN ? &k->b->optim : NULL;
 }
 
-/* Are the gradients finite that units [u0, u1) will read in products which leave out zeros? */
-static bool finite_gradients(const struct ls_graph *g, const struct ls_context *c, size_t u0, size_t u1)
+/* Is the gradient finite that a unit will read in products which leave out zeros? */
+static bool finite_gradient(const struct ls_context *c, const struct ls_node *n, const struct ls_unit *u)
 {
-    const struct ls_unit *last = NULL;
-
-    for (const struct ls_unit *u = g->unit + u0; u < g->unit + u1; u++) {
-        const struct ls_node *n = &g->node[u->node];
-
-        if (!n->skips || (last && last->node == u->node && last->col == u->col))
-            continue;
-        for (size_t p = u->col / LK_PANEL; p < lk_panels(u->col + u->cols); p++)
-            if (!c->k->finite(c->rows * LK_PANEL, ls_rows(c, n->d) + p * n->d.ld))
-                return false;
-        last = u;
-    }
+    for (size_t p = u->col / LK_PANEL; p < lk_panels(u->col + u->cols); p++)
+        if (!c->k->finite(c->rows * LK_PANEL, ls_rows(c, n->d) + p * n->d.ld))
+            return false;
     return true;
 }
 
+/* The context of a unit in that of a block: zeros count where its gradient is not finite. Units of the same columns come
+ * in turn and ask once; *before: the unit before, or NULL. */
+static void choose_skip(const struct walk *k, struct ls_context *c, const struct ls_context *block,
+                        const struct ls_unit *u, const struct ls_unit **before)
+{
+    const struct ls_node *n = &k->e->g->node[u->node];
+
+    if (!*before || (*before)->node != u->node || (*before)->col != u->col)
+        c->skip = block->skip && n->skips && finite_gradient(c, n, u);
+    *before = u;
+}
+
 /*
- * Continue the chains of units [u0, u1) over a block whose rows lie in the activation block; fold what the shard
- * completes. With `last` the tree is complete, too. A shard of one block that is added or used up at once never reaches
- * its slot.
+ * Continue the chains of a unit over a block whose rows lie in the activation block; fold what the shard completes. With
+ * `last` the tree is complete, too. A shard of one block that is added or used up at once never reaches its slot.
  */
-static void gradient_phase(const struct walk *k, const struct block *b, size_t u0, size_t u1, bool last)
+static void gradient_of(const struct walk *k, const struct ls_context *c, const struct block *b,
+                        const struct ls_unit *u, bool last)
 {
     struct ls_engine *e = k->e;
-    struct ls_context c = context_of_block(k, b, 0, b->end - b->first);
-    const bool passing = b->opens && b->closes && (b->additions || (last && k->e->reduce == LS_OWNERS));
+    const bool passing = b->opens && b->closes && (b->additions || (last && e->reduce == LS_OWNERS));
+    struct ls_gradient sum = passing ? (struct ls_gradient){e->scratch + k->w->t * e->scratch_stride, true}
+                                     : (struct ls_gradient){ls_engine_slot(e, k->set, b->slot), false};
 
-    c.skip = c.skip && finite_gradients(e->g, &c, u0, u1);
-    for (size_t i = u0; i < u1; i++) {
-        const struct ls_unit *u = &e->g->unit[i];
-        struct ls_gradient sum = passing ? (struct ls_gradient){e->scratch + k->w->t * e->scratch_stride, true}
-                                         : (struct ls_gradient){ls_engine_slot(e, k->set, b->slot), false};
+    ls_unit_chains(e, c, u, sum, b->opens);
+    lap(k, u->node, LS_PHASE_GRAD);
+    for (size_t a = 0; b->closes && a < b->additions; a++) {
+        const struct ls_gradient left = {ls_engine_slot(e, k->set, b->slot - 1 - a), false};
 
-        ls_unit_chains(e, &c, u, sum, b->opens);
-        lap(k, u->node, LS_PHASE_GRAD);
-        for (size_t a = 0; b->closes && a < b->additions; a++) {
-            const struct ls_gradient left = {ls_engine_slot(e, k->set, b->slot - 1 - a), false};
-
-            ls_unit_add(e, u, left, sum);
-            lap(k, u->node, LS_PHASE_ADD);
-            sum = left;
-        }
-        if (last) {
-            ls_unit_finish(e, u, sum, update_of(k));
-            lap(k, u->node, LS_PHASE_UPDATE);
-        }
+        ls_unit_add(e, u, left, sum);
+        lap(k, u->node, LS_PHASE_ADD);
+        sum = left;
     }
+    if (last) {
+        ls_unit_finish(e, u, sum, update_of(k));
+        lap(k, u->node, LS_PHASE_UPDATE);
+    }
+}
+
+/* The next unit of a phase: of the team's shares, or, alone, of all in turn. */
+static bool next_unit(const struct walk *k, size_t *i)
+{
+    return k->together ? ls_share_take(k->e->share, k->w, k->w->phase, i) : ++*i < k->e->g->n_units;
+}
+
+static void gradient_phase(const struct walk *k, const struct block *b, bool last)
+{
+    const struct ls_context block = context_of_block(k, b, 0, b->end - b->first);
+    const struct ls_unit *before = NULL;
+    struct ls_context c = block;
+
+    for (size_t i = SIZE_MAX; next_unit(k, &i);) {
+        const struct ls_unit *u = &k->e->g->unit[i];
+
+        choose_skip(k, &c, &block, u, &before);
+        gradient_of(k, &c, b, u, last);
+    }
+}
+
+/* This worker's units, for behind the next barrier. */
+static void deal_units(const struct walk *k)
+{
+    size_t first, end;
+
+    ls_engine_units(k->e, k->w, &first, &end);
+    ls_share_fill(k->e->share, k->w, k->w->phase + 1, first, end);
 }
 
 /* Call run(k, block, last shard's last block) for each block of shards [s0, s1) until one says false: the result. An
@@ -312,15 +340,15 @@ static bool all_finite(const struct walk *k)
 
 static bool owners_block(struct walk *k, const struct block *b, bool last)
 {
-    size_t r0, r1, u0, u1;
+    size_t r0, r1;
 
     ls_span(b->end - b->first, k->w->T, k->w->t, &r0, &r1);
     run_part(k, b, r0, r1);
+    deal_units(k);
     wait(k);
     if (last && k->b->mode == LS_TRAIN && !all_finite(k))
         return false;
-    ls_engine_units(k->e, k->w, &u0, &u1);
-    gradient_phase(k, b, u0, u1, last);
+    gradient_phase(k, b, last);
     wait(k);
     return true;
 }
@@ -329,7 +357,7 @@ static bool replicas_block(struct walk *k, const struct block *b, bool last)
 {
     (void)last;
     run_part(k, b, 0, b->end - b->first);
-    gradient_phase(k, b, 0, k->e->g->n_units, false);
+    gradient_phase(k, b, false);
     return true;
 }
 
@@ -337,10 +365,9 @@ static bool replicas_block(struct walk *k, const struct block *b, bool last)
 static void fold_replicas(const struct walk *k)
 {
     struct ls_engine *e = k->e;
-    size_t u0, u1;
+    size_t i;
 
-    ls_engine_units(k->e, k->w, &u0, &u1);
-    for (size_t i = u0; i < u1; i++) {
+    while (ls_share_take(e->share, k->w, k->w->phase, &i)) {
         struct ls_stack all = {0};
         float *sum[LS_STACK_MAX] = {NULL};
 
@@ -371,6 +398,7 @@ static bool replicas_step(struct walk *k)
 
     k->set = k->w->t;
     each_block(k, k->e->shards * k->w->t / k->w->T, k->e->shards * (k->w->t + 1) / k->w->T, replicas_block, &stack);
+    deal_units(k);
     wait(k);
     finite = all_finite(k);
     if (k->b->mode == LS_GRADIENT || finite)
