@@ -31,7 +31,7 @@ def parse(arguments):
     p.add_argument("--filter", metavar="SET|REGEX",
                    help=f"which benchmarks: a pattern of --benchmark_filter, or Lockstep's sets {', '.join(project.SETS)}"
                         " (of programs: all; of revisions: default)")
-    p.add_argument("--budget", type=seconds, default=900.0, metavar="TIME", help="for measuring, without builds (15m)")
+    p.add_argument("--budget", type=seconds, default=720.0, metavar="TIME", help="for measuring, without builds (12m)")
     p.add_argument("--out", metavar="DIR", help="write gate.md, gate.html and gate.json there (--counts: counts.md, counts.json)")
     p.add_argument("--counts", action="store_true", help="compare the noise-free counts with bench/gate-counts.json")
     p.add_argument("--update", action="store_true", help="with --counts: write that file and show the difference")
