@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Plan: which neighbours are fused, where everything lies, what is never computed, and how parameters are cut into
  * units. */
+#include "core/share.h"
 #include "graph/graph.h"
 
 #include <stdlib.h>
@@ -408,6 +409,12 @@ enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, 
         return ls_fail(err, LOCKSTEP_E_MEMORY, "out of memory: the model exceeds the address space");
     count_flops(g);
     g->n_units = cut_units(g, NULL);
+    if (g->n_units > LS_SHARE_MOST)
+        return ls_fail(
+            err, LOCKSTEP_E_MEMORY,
+            "the model is too large: expected at most %d units of at most 64 x 32 weights, got %zu (use fewer or "
+            "smaller layers)",
+            LS_SHARE_MOST, g->n_units);
     g->unit = ls_alloc(g->n_units, sizeof *g->unit, err);
     if (!g->unit)
         return err->status;

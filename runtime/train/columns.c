@@ -3,6 +3,7 @@
 
 #include "train/reduce.h"
 
+/* PART_ROWS: fewer rows read a strip of weights too often (docs/performance.md). */
 enum { STRIP = 2, PART_ROWS = 50 };
 
 static size_t smaller(size_t a, size_t b)
@@ -34,7 +35,8 @@ bool ls_columns_own_input(const struct ls_engine *e, unsigned T)
     return e->own_input && T > 1;
 }
 
-size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out)
+/* The next rectangle of places [at, end), as large as there is one; returns the place behind it. */
+static size_t next_rectangle(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out)
 {
     const size_t panel = at / (STRIP * rows) * STRIP, begin = panel * rows, width = smaller(STRIP, panels - panel);
     const size_t stop = smaller(end, begin + width * rows), row = (at - begin) / width;
@@ -50,28 +52,34 @@ size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct
     return begin + whole * rows;
 }
 
-/* Rows of a part: at least some tiles, for which a strip of weights is read. */
-static void part_of(size_t rows, size_t part, size_t *first, size_t *end)
+/* Parts of so many rows, none but the last with fewer than PART_ROWS. */
+static size_t parts_of(size_t rows)
 {
-    const size_t equal = (rows + LS_COLUMNS_PARTS - 1) / LS_COLUMNS_PARTS,
-                 length = equal < PART_ROWS ? PART_ROWS : equal;
+    return smaller((rows + PART_ROWS - 1) / PART_ROWS, LS_COLUMNS_PARTS);
+}
 
-    *first = smaller(part * length, rows);
-    *end = smaller(*first + length, rows);
+size_t ls_columns_pieces(size_t panels, size_t rows, const struct ls_worker *w)
+{
+    struct ls_rectangle r;
+    size_t at, end, rectangles = 0;
+
+    for (ls_span(panels * rows, w->T, w->t, &at, &end); at < end; rectangles++)
+        at = next_rectangle(panels, rows, at, end, &r);
+    return rectangles * parts_of(rows);
 }
 
 struct ls_rectangle ls_columns_piece(size_t panels, size_t rows, unsigned T, size_t piece)
 {
-    const size_t number = piece % LS_COLUMNS_PIECES / LS_COLUMNS_PARTS;
+    const size_t parts = parts_of(rows);
     struct ls_rectangle r = {0, 0, 0, 0};
-    size_t at, end, first, stop;
+    size_t at, end, first, stop, number = piece % LS_COLUMNS_PIECES / parts;
 
     ls_span(panels * rows, T, piece / LS_COLUMNS_PIECES, &at, &end);
-    for (size_t i = 0; i <= number; i++) {
-        if (at == end)
-            return (struct ls_rectangle){0, 0, 0, 0};
-        at = ls_columns_next(panels, rows, at, end, &r);
-    }
-    part_of(r.rows, piece % LS_COLUMNS_PARTS, &first, &stop);
-    return (struct ls_rectangle){r.panel, r.panels, r.row + first, stop - first};
+    do
+        at = next_rectangle(panels, rows, at, end, &r);
+    while (number--);
+    ls_span(r.rows, parts, piece % LS_COLUMNS_PIECES % parts, &first, &stop);
+    r.row += first;
+    r.rows = stop - first;
+    return r;
 }

@@ -39,17 +39,16 @@ static inline bool ls_columns_shared(const struct ls_engine *e, const struct ls_
 bool ls_columns_own_input(const struct ls_engine *e, unsigned T);
 
 /*
- * Cut places [at, end) of a result into rectangles, one a call. Its panels x rows places count strip after strip (two
- * panels, which kernels run at once), in a strip row after row; a rectangle is whole strips, or some rows of one (perhaps
- * none: a row belongs to the worker of its last place). Returns the place behind it.
- */
-size_t ls_columns_next(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out);
-
-/*
- * Piece number `piece` of a result, of which each of T workers has LS_COLUMNS_PIECES: a part of the rows of one of the
- * rectangles (three at most) of its equal share of the places. May have no rows.
+ * A result in pieces, one a call. Its panels x rows places count strip after strip (two panels, which kernels run at
+ * once), in a strip row after row, and each worker of a team has an equal span of them: whole strips, and before and behind
+ * them some rows of one, three rectangles at most. A piece is a part of the rows of a rectangle (perhaps none: a row belongs
+ * to the worker of its last place). Pieces of worker t count from t * LS_COLUMNS_PIECES.
  */
 enum { LS_COLUMNS_PARTS = 8, LS_COLUMNS_PIECES = 3 * LS_COLUMNS_PARTS };
+
+/* How many pieces a worker has. */
+size_t ls_columns_pieces(size_t panels, size_t rows, const struct ls_worker *w);
+
 struct ls_rectangle ls_columns_piece(size_t panels, size_t rows, unsigned T, size_t piece);
 
 #endif

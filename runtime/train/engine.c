@@ -67,6 +67,7 @@ void ls_engine_join(struct ls_engine *e, struct ls_worker *w)
         e->slots = slots_of(e, e->reduce == LS_REPLICAS ? w->T : 1);
     }
     e->report[w->t] = (struct ls_report){0};
+    ls_share_fill(e->share, w, w->phase, 0, 0); /* a step of an earlier team may have ended before all was taken */
     ls_barrier_wait(w);
 }
 

@@ -159,8 +159,12 @@ static void set_pace(struct ls_run *r, size_t steps)
 
 bool ls_run_steps(struct ls_run *r, const struct ls_crew *c, struct ls_account *a)
 {
-    if (r->pace.most == 1)
-        return run_round(r, c, a, 0, r->batches);
+    if (r->pace.most == 1) {
+        const bool more = run_round(r, c, a, 0, r->batches);
+
+        ls_barrier_wait(c->first); /* worker 0 still reads what the others report of the last step */
+        return more;
+    }
     for (size_t first = 0, end; first < r->batches; first = end) {
         const size_t rest = r->batches - first, steps = ls_pace_steps(&r->pace);
 

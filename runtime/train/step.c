@@ -4,8 +4,6 @@
 #include "train/columns.h"
 #include "train/units.h"
 
-#include <string.h>
-
 /* What one worker needs while a batch runs. */
 struct walk {
     struct ls_engine *e;
@@ -113,6 +111,14 @@ static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *
     }
 }
 
+/* This worker's pieces of a result of so many panels, for a turn. */
+static void deal_columns(const struct walk *k, size_t panels, size_t rows, unsigned turn)
+{
+    const size_t first = (size_t)k->w->t * LS_COLUMNS_PIECES;
+
+    ls_share_fill(k->e->share, k->w, turn, first, first + ls_columns_pieces(panels, rows, k->w));
+}
+
 /* Run a node on this worker's part of a block: `own` of its rows, or columns of `all`, of a result of so many features
  * (0: always rows). */
 static void run_node(struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
@@ -122,8 +128,7 @@ static void run_node(struct walk *k, const struct ls_node *n, node_fn *run, cons
     const bool meet = k->columns || (columns && k->rows);
 
     if (columns)
-        ls_share_fill(k->e->share, k->w, k->w->phase + meet, (size_t)k->w->t * LS_COLUMNS_PIECES,
-                      (size_t)(k->w->t + 1) * LS_COLUMNS_PIECES);
+        deal_columns(k, lk_panels(features), all->rows, k->w->phase + meet);
     if (meet)
         wait(k);
     *(columns ? &k->columns : &k->rows) = true;
@@ -236,16 +241,21 @@ static bool finite_gradient(const struct ls_context *c, const struct ls_node *n,
     return true;
 }
 
-/* The context of a unit in that of a block: zeros count where its gradient is not finite. Units of the same columns come
- * in turn and ask once; *before: the unit before, or NULL. */
-static void choose_skip(const struct walk *k, struct ls_context *c, const struct ls_context *block,
-                        const struct ls_unit *u, const struct ls_unit **before)
+/* The units of a block that a worker runs in turn. */
+struct series {
+    struct ls_context c;
+    bool skip; /* zeros may be left out where the gradient is finite */
+    const struct ls_unit *before;
+};
+
+/* Units of the same columns come in turn and ask once whether their gradient is finite. */
+static void choose_skip(const struct walk *k, struct series *s, const struct ls_unit *u)
 {
     const struct ls_node *n = &k->e->g->node[u->node];
 
-    if (!*before || (*before)->node != u->node || (*before)->col != u->col)
-        c->skip = block->skip && n->skips && finite_gradient(c, n, u);
-    *before = u;
+    if (!s->before || s->before->node != u->node || s->before->col != u->col)
+        s->c.skip = s->skip && n->skips && finite_gradient(&s->c, n, u);
+    s->before = u;
 }
 
 /*
@@ -275,7 +285,7 @@ static void gradient_of(const struct walk *k, const struct ls_context *c, const 
     }
 }
 
-/* The next unit of a phase: of the team's shares, or, alone, of all in turn. */
+/* The next unit of a phase: of the team's shares or, alone, of all in turn, *i counting up from -1. */
 static bool next_unit(const struct walk *k, size_t *i)
 {
     return k->together ? ls_share_take(k->e->share, k->w, k->w->phase, i) : ++*i < k->e->g->n_units;
@@ -283,15 +293,14 @@ static bool next_unit(const struct walk *k, size_t *i)
 
 static void gradient_phase(const struct walk *k, const struct block *b, bool last)
 {
-    const struct ls_context block = context_of_block(k, b, 0, b->end - b->first);
-    const struct ls_unit *before = NULL;
-    struct ls_context c = block;
+    struct series s = {.c = context_of_block(k, b, 0, b->end - b->first)};
 
-    for (size_t i = SIZE_MAX; next_unit(k, &i);) {
+    s.skip = s.c.skip;
+    for (size_t i = (size_t)-1; next_unit(k, &i);) {
         const struct ls_unit *u = &k->e->g->unit[i];
 
-        choose_skip(k, &c, &block, u, &before);
-        gradient_of(k, &c, b, u, last);
+        choose_skip(k, &s, u);
+        gradient_of(k, &s.c, b, u, last);
     }
 }
 
@@ -341,16 +350,17 @@ static bool all_finite(const struct walk *k)
 static bool owners_block(struct walk *k, const struct block *b, bool last)
 {
     size_t r0, r1;
+    bool finite;
 
     ls_span(b->end - b->first, k->w->T, k->w->t, &r0, &r1);
     run_part(k, b, r0, r1);
     deal_units(k);
     wait(k);
-    if (last && k->b->mode == LS_TRAIN && !all_finite(k))
-        return false;
-    gradient_phase(k, b, last);
+    finite = !last || k->b->mode != LS_TRAIN || all_finite(k);
+    if (finite)
+        gradient_phase(k, b, last);
     wait(k);
-    return true;
+    return finite;
 }
 
 static bool replicas_block(struct walk *k, const struct block *b, bool last)

@@ -26,12 +26,13 @@ bool __wrap_ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_ba
 }
 
 /* All meet, but by relaxed atomics: what one wrote before is not made visible to the others. */
-static void meet(const struct ls_worker *w)
+static void meet(struct ls_worker *w)
 {
     static atomic_uint arrived;
     static _Thread_local unsigned rounds;
     const unsigned all = ++rounds * w->T;
 
+    w->phase++;
     atomic_fetch_add_explicit(&arrived, 1, memory_order_relaxed);
     while (atomic_load_explicit(&arrived, memory_order_relaxed) < all)
         sched_yield();

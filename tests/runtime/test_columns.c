@@ -24,10 +24,13 @@ static size_t mark(size_t panels, size_t rows, unsigned T, unsigned t, char *mar
 {
     size_t places = 0;
 
-    for (size_t i = 0; i < LS_COLUMNS_PIECES; i++) {
+    const size_t pieces = ls_columns_pieces(panels, rows, &(struct ls_worker){.t = t, .T = T});
+
+    assert_true(pieces <= LS_COLUMNS_PIECES);
+    for (size_t i = 0; i < pieces; i++) {
         const struct ls_rectangle r = ls_columns_piece(panels, rows, T, t * (size_t)LS_COLUMNS_PIECES + i);
 
-        assert_true(!r.rows || (r.panels > 0 && r.panel + r.panels <= panels && r.row + r.rows <= rows));
+        assert_true(r.panels > 0 && r.panel + r.panels <= panels && r.row + r.rows <= rows);
         for (size_t p = r.panel; p < r.panel + r.panels; p++)
             for (size_t m = r.row; m < r.row + r.rows; m++) {
                 assert_false(marked[p * rows + m]);
@@ -58,23 +61,26 @@ static void covered_once(void **state)
             }
 }
 
-/* Few calls: whole strips are taken at once. */
+static void assert_piece(size_t panels, size_t rows, size_t piece, struct ls_rectangle expected)
+{
+    const struct ls_rectangle r = ls_columns_piece(panels, rows, 2, piece);
+
+    assert_memory_equal(&r, &expected, sizeof r);
+}
+
+/* Few calls: whole strips at once, half of 100 rows; of 100 columns for two workers a strip, and three quarters of the rows of
+ * the next. */
 static void whole_strips(void **state)
 {
-    struct ls_rectangle r;
-
     (void)state;
-    assert_int_equal(ls_columns_next(32, 100, 0, 1600, &r), 1600);
-    assert_memory_equal(&r, (&(struct ls_rectangle){0, 16, 0, 100}), sizeof r);
-    /* 100 columns for two workers: a strip, and three quarters of the rows of the next */
-    assert_int_equal(ls_columns_next(7, 100, 0, 350, &r), 200);
-    assert_memory_equal(&r, (&(struct ls_rectangle){0, 2, 0, 100}), sizeof r);
-    assert_int_equal(ls_columns_next(7, 100, 200, 350, &r), 350);
-    assert_memory_equal(&r, (&(struct ls_rectangle){2, 2, 0, 75}), sizeof r);
-    assert_int_equal(ls_columns_next(7, 100, 350, 700, &r), 400);
-    assert_memory_equal(&r, (&(struct ls_rectangle){2, 2, 75, 25}), sizeof r);
-    assert_int_equal(ls_columns_next(7, 100, 400, 700, &r), 700);
-    assert_memory_equal(&r, (&(struct ls_rectangle){4, 3, 0, 100}), sizeof r);
+    assert_int_equal(ls_columns_pieces(32, 100, &(struct ls_worker){.t = 0, .T = 2}), 2);
+    assert_piece(32, 100, 0, (struct ls_rectangle){0, 16, 0, 50});
+    assert_piece(32, 100, 1, (struct ls_rectangle){0, 16, 50, 50});
+    assert_int_equal(ls_columns_pieces(7, 40, &(struct ls_worker){.t = 0, .T = 2}), 2);
+    assert_piece(7, 40, 0, (struct ls_rectangle){0, 2, 0, 40});
+    assert_piece(7, 40, 1, (struct ls_rectangle){2, 2, 0, 30});
+    assert_piece(7, 40, LS_COLUMNS_PIECES, (struct ls_rectangle){2, 2, 30, 10});
+    assert_piece(7, 40, LS_COLUMNS_PIECES + 1, (struct ls_rectangle){4, 3, 0, 40});
 }
 
 static void digest(const char *net, unsigned threads, const char *isa, const char *zero_skip, char out[33])
@@ -195,9 +201,41 @@ static void one_answer_of_single_steps(void **state)
     }
 }
 
+static void join_and_take(void *arg, struct ls_worker *w)
+{
+    struct ls_engine *e = arg;
+    size_t piece;
+
+    ls_engine_join(e, w);
+    for (unsigned turn = 0; turn < 100; turn++)
+        if (ls_share_take(e->share, w, turn, &piece))
+            atomic_store(&e->bad_weights, true); /* a flag at hand: workers cannot assert */
+}
+
+/* A step that ends at a loss which is not finite leaves what it dealt out; no later team may take of it. */
+static void nothing_left_for_the_next_team(void **state)
+{
+    const struct lockstep_options o = {.threads = 2, .reduce = "owners"};
+    struct lockstep_recipe r;
+    struct lockstep_model *m;
+    struct lockstep_error err;
+
+    (void)state;
+    lockstep_recipe_init(&r);
+    if (lockstep_model_new("two-layer", SIDE, SIDE, 10, &r, &o, &m, &err))
+        fail_msg("%s", err.text);
+    for (unsigned turn = 0; turn < 100; turn++) {
+        ls_share_fill(m->engine.share, &(struct ls_worker){.t = turn % 2, .T = 2}, turn, 0, 1000);
+        ls_team_run(2, join_and_take, &m->engine);
+        assert_false(m->engine.bad_weights);
+    }
+    lockstep_model_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_left_for_the_next_team),
         cmocka_unit_test(covered_once),
         cmocka_unit_test(whole_strips),
         cmocka_unit_test(own_input),

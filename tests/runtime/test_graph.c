@@ -545,6 +545,25 @@ static void plans_give_the_same_bits(void **state)
     }
 }
 
+/* More units than a share can count, 2^19 a layer: an error, whatever memory there is. */
+static void too_many_units(void **state)
+{
+    static const char line[] =
+        "the model is too large: expected at most 16777215 units of at most 64 x 32 weights, got ";
+    char text[1000] = "flatten | linear(10)";
+    struct lockstep_error err = {0};
+    struct ls_graph g;
+
+    (void)state;
+    for (int i = 0; i < 34; i++)
+        strcat(text, " | linear(32768)");
+    strcat(text, " | linear(10)");
+    g = build(text);
+    assert_int_equal(ls_plan(&g, 1, false, &err), LOCKSTEP_E_MEMORY);
+    assert_memory_equal(err.text, line, strlen(line));
+    ls_graph_free(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,6 +586,7 @@ int main(void)
         cmocka_unit_test(views_share_buffers),
         cmocka_unit_test(buffers_do_not_overlap),
         cmocka_unit_test(units_cover_the_parameters),
+        cmocka_unit_test(too_many_units),
         cmocka_unit_test(plans_give_the_same_bits),
     };
 
