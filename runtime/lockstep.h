@@ -382,7 +382,7 @@ struct lockstep_work {
     const char *isa;     /* that serves them, of several the lowest; "" without a kernel */
     char tile[16];       /* rows x columns of a product that it holds in registers at once: "14 x 32"; "": no tiles */
     char how[48];        /* how the threads share it, ... */
-    unsigned threads;    /* ... and how many have a part */
+    unsigned threads;    /* ... and how many have a part of their own, with which others may help */
     double flops;        /* of the matrix products of a step, ... */
     double flops_done;   /* ... without the terms left out (zero-skip) */
     double bytes;        /* that a step moves at least, each operand once a call */

@@ -157,7 +157,7 @@ static unsigned owners_of(const struct ls_flow *f, size_t node)
     return owners;
 }
 
-/* Workers that have a part of a work. With replicas each runs its shards from forward to their sum, and what is left to
+/* Workers that have a part of a work to begin with. With replicas each runs its shards from forward to their sum, and what is left to
  * add belongs to the owners. */
 static unsigned workers_of(const struct ls_flow *f, size_t node, enum ls_phase phase)
 {

@@ -45,7 +45,7 @@ struct ls_crew {
     struct ls_worker *all, *first, *second;
 };
 
-/* What worker 0 keeps during an epoch. */
+/* What is kept during an epoch: by worker 0, and counted by each. */
 struct ls_account {
     size_t epoch, rows;
     double loss;                     /* sum over rows */
