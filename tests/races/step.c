@@ -17,11 +17,14 @@ static _Thread_local bool stepping;
 
 bool __wrap_ls_step(struct ls_engine *e, struct ls_worker *w, const struct ls_batch *b)
 {
+    const unsigned phase = w->phase;
     bool finite;
 
     stepping = true;
     finite = __real_ls_step(e, w, b);
     stepping = false;
+    if (planted)
+        w->phase = phase; /* the team's barrier passed none of those */
     return finite;
 }
 
