@@ -3,7 +3,7 @@
 
 /* The 64 bits of a share: turn (modulo 2^16), end, first. An empty share may have any turn. */
 enum { FIELD = 24 };
-static const uint64_t field = ((uint64_t)1 << FIELD) - 1;
+static const uint64_t field = LS_SHARE_MOST;
 
 static uint64_t turn_of(uint64_t left)
 {

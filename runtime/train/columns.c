@@ -52,33 +52,36 @@ static size_t next_rectangle(size_t panels, size_t rows, size_t at, size_t end, 
     return begin + whole * rows;
 }
 
-/* Parts of so many rows, none but the last with fewer than PART_ROWS. */
+/* Parts of so many rows, each of PART_ROWS or more where there are as many. */
 static size_t parts_of(size_t rows)
 {
-    return smaller((rows + PART_ROWS - 1) / PART_ROWS, LS_COLUMNS_PARTS);
+    const size_t parts = smaller(rows / PART_ROWS, LS_COLUMNS_PARTS);
+
+    return rows && !parts ? 1 : parts;
 }
 
 size_t ls_columns_pieces(size_t panels, size_t rows, const struct ls_worker *w)
 {
     struct ls_rectangle r;
-    size_t at, end, rectangles = 0;
+    size_t at, end, pieces = 0;
 
-    for (ls_span(panels * rows, w->T, w->t, &at, &end); at < end; rectangles++)
+    for (ls_span(panels * rows, w->T, w->t, &at, &end); at < end; pieces += parts_of(r.rows))
         at = next_rectangle(panels, rows, at, end, &r);
-    return rectangles * parts_of(rows);
+    return pieces;
 }
 
 struct ls_rectangle ls_columns_piece(size_t panels, size_t rows, unsigned T, size_t piece)
 {
-    const size_t parts = parts_of(rows);
     struct ls_rectangle r = {0, 0, 0, 0};
-    size_t at, end, first, stop, number = piece % LS_COLUMNS_PIECES / parts;
+    size_t at, end, first, stop, parts = 0, part = piece % LS_COLUMNS_PIECES;
 
     ls_span(panels * rows, T, piece / LS_COLUMNS_PIECES, &at, &end);
-    do
+    do {
+        part -= parts;
         at = next_rectangle(panels, rows, at, end, &r);
-    while (number--);
-    ls_span(r.rows, parts, piece % LS_COLUMNS_PIECES % parts, &first, &stop);
+        parts = parts_of(r.rows);
+    } while (part >= parts);
+    ls_span(r.rows, parts, part, &first, &stop);
     r.row += first;
     r.rows = stop - first;
     return r;

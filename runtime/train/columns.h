@@ -41,8 +41,8 @@ bool ls_columns_own_input(const struct ls_engine *e, unsigned T);
 /*
  * A result in pieces, one a call. Its panels x rows places count strip after strip (two panels, which kernels run at
  * once), in a strip row after row, and each worker of a team has an equal span of them: whole strips, and before and behind
- * them some rows of one, three rectangles at most. A piece is a part of the rows of a rectangle (perhaps none: a row belongs
- * to the worker of its last place). Pieces of worker t count from t * LS_COLUMNS_PIECES.
+ * them some rows of one (a row belongs to the worker of its last place), three rectangles at most. A piece is all or a part
+ * of the rows of a rectangle. Pieces of worker t count from t * LS_COLUMNS_PIECES.
  */
 enum { LS_COLUMNS_PARTS = 8, LS_COLUMNS_PIECES = 3 * LS_COLUMNS_PARTS };
 

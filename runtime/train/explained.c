@@ -157,8 +157,8 @@ static unsigned owners_of(const struct ls_flow *f, size_t node)
     return owners;
 }
 
-/* Workers that have a part of a work to begin with. With replicas each runs its shards from forward to their sum, and what is left to
- * add belongs to the owners. */
+/* Workers that have a part of a work to begin with. With replicas each runs its shards from forward to their sum, and
+ * what is left to add belongs to the owners. */
 static unsigned workers_of(const struct ls_flow *f, size_t node, enum ls_phase phase)
 {
     const bool replicas = f->e->reduce == LS_REPLICAS;

@@ -45,7 +45,7 @@ struct ls_crew {
     struct ls_worker *all, *first, *second;
 };
 
-/* What is kept during an epoch: by worker 0, and counted by each. */
+/* What worker 0 keeps during an epoch; each worker counts its own `barriers`. */
 struct ls_account {
     size_t epoch, rows;
     double loss;                     /* sum over rows */

@@ -106,8 +106,7 @@ static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *
         c.row += r.row;
         c.batch_row += r.row;
         c.rows = r.rows;
-        if (c.rows)
-            run(n, &c);
+        run(n, &c);
     }
 }
 

@@ -5,7 +5,8 @@
  *
  * - owners: block after block of at most 512 rows: every thread runs its rows forward and backward, or of wide layers
  *   its columns of all rows, between barriers (columns.h); barrier; every thread continues the chains of the units it
- *   owns over the whole block, folds the tree, updates; barrier. *
+ *   owns over the whole block, folds the tree, updates; barrier
+ *
  * - replicas: every thread runs whole shards alone into its own slots; barrier; every thread folds and updates its
  * units
  *

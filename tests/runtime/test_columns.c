@@ -30,7 +30,7 @@ static size_t mark(size_t panels, size_t rows, unsigned T, unsigned t, char *mar
     for (size_t i = 0; i < pieces; i++) {
         const struct ls_rectangle r = ls_columns_piece(panels, rows, T, t * (size_t)LS_COLUMNS_PIECES + i);
 
-        assert_true(r.panels > 0 && r.panel + r.panels <= panels && r.row + r.rows <= rows);
+        assert_true(r.panels > 0 && r.panel + r.panels <= panels && r.rows > 0 && r.row + r.rows <= rows);
         for (size_t p = r.panel; p < r.panel + r.panels; p++)
             for (size_t m = r.row; m < r.row + r.rows; m++) {
                 assert_false(marked[p * rows + m]);
@@ -68,14 +68,19 @@ static void assert_piece(size_t panels, size_t rows, size_t piece, struct ls_rec
     assert_memory_equal(&r, &expected, sizeof r);
 }
 
-/* Few calls: whole strips at once, half of 100 rows; of 100 columns for two workers a strip, and three quarters of the rows of
- * the next. */
+/* Few calls: whole strips at once, half of 100 rows; of 100 columns for two workers a strip, and three quarters of the
+ * rows of the next. */
 static void whole_strips(void **state)
 {
     (void)state;
     assert_int_equal(ls_columns_pieces(32, 100, &(struct ls_worker){.t = 0, .T = 2}), 2);
     assert_piece(32, 100, 0, (struct ls_rectangle){0, 16, 0, 50});
     assert_piece(32, 100, 1, (struct ls_rectangle){0, 16, 50, 50});
+    assert_int_equal(ls_columns_pieces(32, 99, &(struct ls_worker){.t = 1, .T = 2}), 1);
+    assert_int_equal(ls_columns_pieces(32, 512, &(struct ls_worker){.t = 1, .T = 2}), 8);
+    assert_piece(32, 512, LS_COLUMNS_PIECES + 7, (struct ls_rectangle){16, 16, 448, 64});
+    assert_int_equal(ls_columns_pieces(7, 100, &(struct ls_worker){.t = 0, .T = 2}), 3);
+    assert_piece(7, 100, 2, (struct ls_rectangle){2, 2, 0, 75});
     assert_int_equal(ls_columns_pieces(7, 40, &(struct ls_worker){.t = 0, .T = 2}), 2);
     assert_piece(7, 40, 0, (struct ls_rectangle){0, 2, 0, 40});
     assert_piece(7, 40, 1, (struct ls_rectangle){2, 2, 0, 30});

@@ -119,11 +119,11 @@ static void only_in_its_turn(void **state)
 /* The largest number that fits. */
 static void large_numbers(void **state)
 {
-    static const size_t pieces[] = {(1 << 24) - 3, (1 << 24) - 2};
+    static const size_t pieces[] = {LS_SHARE_MOST - 2, LS_SHARE_MOST - 1};
     struct ls_share team[3] = {{0}};
 
     (void)state;
-    ls_share_fill(team, &(struct ls_worker){.t = 0, .T = 3}, 7, (1 << 24) - 3, (1 << 24) - 1);
+    ls_share_fill(team, &(struct ls_worker){.t = 0, .T = 3}, 7, LS_SHARE_MOST - 2, LS_SHARE_MOST);
     assert_takes(team, 0, 7, pieces, 2);
 }
 
