@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * What a training counts, and what its caller hears. */
 #include "core/mem.h"
 #include "train/run.h"
 

@@ -91,13 +91,19 @@ static void take_labels(const struct ls_context *c)
 
 typedef void node_fn(const struct ls_node *n, const struct ls_context *c);
 
+/* A piece of what the team shares since its last barrier. */
+static bool take(const struct walk *k, size_t *piece)
+{
+    return ls_share_take(k->e->share, k->w, k->w->phase, piece);
+}
+
 /* Pieces of a result of so many panels: this worker's, then what is left of the others'. */
 static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
                         size_t panels)
 {
     size_t piece;
 
-    while (ls_share_take(k->e->share, k->w, k->w->phase, &piece)) {
+    while (take(k, &piece)) {
         struct ls_context c = *all;
         const struct ls_rectangle r = ls_columns_piece(panels, all->rows, k->w->T, piece);
 
@@ -287,7 +293,7 @@ static void gradient_of(const struct walk *k, const struct ls_context *c, const 
 /* The next unit of a phase: of the team's shares or, alone, of all in turn, *i counting up from -1. */
 static bool next_unit(const struct walk *k, size_t *i)
 {
-    return k->together ? ls_share_take(k->e->share, k->w, k->w->phase, i) : ++*i < k->e->g->n_units;
+    return k->together ? take(k, i) : ++*i < k->e->g->n_units;
 }
 
 static void gradient_phase(const struct walk *k, const struct block *b, bool last)
@@ -376,7 +382,7 @@ static void fold_replicas(const struct walk *k)
     struct ls_engine *e = k->e;
     size_t i;
 
-    while (ls_share_take(e->share, k->w, k->w->phase, &i)) {
+    while (take(k, &i)) {
         struct ls_stack all = {0};
         float *sum[LS_STACK_MAX] = {NULL};
 

@@ -22,9 +22,8 @@ enum { PANELS_MOST = 13, ROWS_MOST = 420, TEAM_MOST = 6 };
 /* Mark what a worker computes when nobody helps it; a place is marked once. */
 static size_t mark(size_t panels, size_t rows, unsigned T, unsigned t, char *marked)
 {
-    size_t places = 0;
-
     const size_t pieces = ls_columns_pieces(panels, rows, &(struct ls_worker){.t = t, .T = T});
+    size_t places = 0;
 
     assert_true(pieces <= LS_COLUMNS_PIECES);
     for (size_t i = 0; i < pieces; i++) {
