@@ -8,13 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* dst[c * ldd + r] = src[r * lds + c] for 8 x 8 floats, c ascending. */
-static inline void transpose8(const float *src, size_t lds, float *dst, size_t ldd)
+/* dst[c * ldd + r] = src[r * lds + c] for `rows` and `cols` of at most 8, c ascending. Reads 8 floats of a row of src and
+ * writes 8 of a row of dst: any value behind the first `rows`. */
+static inline void transpose_part(size_t rows, size_t cols, const float *src, size_t lds, float *dst, size_t ldd)
 {
     __m256 r[8], t[8];
 
     for (size_t i = 0; i < 8; i++)
-        r[i] = _mm256_loadu_ps(src + lds * i);
+        r[i] = _mm256_loadu_ps(src + (i < rows ? lds * i : 0));
     for (int i = 0; i < 8; i += 2) {
         t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
@@ -26,9 +27,17 @@ static inline void transpose8(const float *src, size_t lds, float *dst, size_t l
         r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
     for (size_t i = 0; i < 4; i++)
-        _mm256_storeu_ps(dst + ldd * i, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        if (i < cols)
+            _mm256_storeu_ps(dst + ldd * i, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
     for (size_t i = 0; i < 4; i++)
-        _mm256_storeu_ps(dst + ldd * (i + 4), _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+        if (i + 4 < cols)
+            _mm256_storeu_ps(dst + ldd * (i + 4), _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+}
+
+/* dst[c * ldd + r] = src[r * lds + c] for 8 x 8 floats, c ascending. */
+static inline void transpose8(const float *src, size_t lds, float *dst, size_t ldd)
+{
+    transpose_part(8, 8, src, lds, dst, ldd);
 }
 
 /* dst[c * 16 + r] = src[r * 16 + c] for 16 x 16 floats. */

@@ -17,32 +17,49 @@ static inline void gather_tail(const uint8_t *from, size_t n, vf scale, float *t
         v_store(to + j * VL, v_and(keep.m[j], v_mul(v_from_u8(bytes + j * VL), scale)));
 }
 
-/* Ask for the bytes [c, c + 64) of n rows: they lie anywhere in memory. */
-static inline void prefetch_rows(size_t n, const uint8_t *src, size_t lds, const uint32_t *index, size_t c)
+/* Rows of n bytes, index[b] * lds behind src: anywhere in memory. */
+struct scattered {
+    size_t B, n;
+    const uint8_t *src;
+    size_t lds;
+    const uint32_t *index;
+};
+
+enum { TOGETHER = 8, LINE = 64, LINES = 32 };
+
+static inline const uint8_t *scattered_row(const struct scattered *s, size_t b)
 {
-    for (size_t i = 0; i < n; i++)
-        __builtin_prefetch(src + index[i] * lds + c);
+    return s->src + s->index[b] * s->lds;
+}
+
+/* Ask for part i of `parts` of the rows [b, b + TOGETHER): several at a time, so that their pages are looked up at a time.
+ * What is behind the first LINES of a row is left to the machine, which sees them read in turn. */
+static inline void prefetch_rows(const struct scattered *s, size_t b, size_t i, size_t parts)
+{
+    const size_t lines = smaller((s->n + LINE - 1) / LINE, LINES), end = smaller(b + TOGETHER, s->B);
+
+    for (size_t line = lines * i / parts; line < lines * (i + 1) / parts; line++)
+        for (size_t row = b; row < end; row++)
+            __builtin_prefetch(scattered_row(s, row) + line * LINE);
 }
 
 /* L = 1. Groups of rows, so that stores run along a panel while the bytes of the group stay in L1, those of the next one
  * on their way. */
-static inline void gather_rows(size_t B, size_t C, const uint8_t *src, size_t lds, const uint32_t *index, vf scale,
-                               struct lk_view x)
+static inline void gather_rows(const struct scattered *s, vf scale, struct lk_view x)
 {
-    enum { GROUP = 8, LINE = 64 };
+    const size_t panels = lk_panels(s->n);
 
-    for (size_t b = 0; b < B; b += GROUP) {
-        const size_t rows = B - b < GROUP ? B - b : GROUP, left = B - b - rows, next = left < GROUP ? left : GROUP;
+    for (size_t b = 0; b < s->B; b += TOGETHER) {
+        const size_t end = smaller(b + TOGETHER, s->B);
 
-        for (size_t c = 0; c < C; c += LK_PANEL) {
-            if (c % LINE == 0)
-                prefetch_rows(next, src, lds, index + b + rows, c);
-            for (size_t i = 0; i < rows; i++) {
-                const uint8_t *from = src + index[b + i] * lds + c;
-                float *to = x.p + c / LK_PANEL * x.ld + (b + i) * x.pitch * LK_PANEL;
+        for (size_t p = 0; p < panels; p++) {
+            prefetch_rows(s, end, p, panels);
+            for (size_t row = b; row < end; row++) {
+                const uint8_t *from = scattered_row(s, row) + p * LK_PANEL;
+                float *to = x.p + p * x.ld + row * x.pitch * LK_PANEL;
 
-                if (C - c < LK_PANEL) {
-                    gather_tail(from, C - c, scale, to);
+                if (s->n - p * LK_PANEL < LK_PANEL) {
+                    gather_tail(from, s->n - p * LK_PANEL, scale, to);
                     continue;
                 }
                 for (int j = 0; j < VPP; j++)
@@ -88,17 +105,19 @@ static inline void gather_panel(size_t n, size_t L, const uint8_t *from, struct 
 static void gather_u8(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index, float scale,
                       struct lk_view x)
 {
+    const struct scattered s = {B, C * L, src, lds, index};
+
     if (L == 1) {
-        gather_rows(B, C, src, lds, index, v_set1(scale), x);
+        gather_rows(&s, v_set1(scale), x);
         return;
     }
+    prefetch_rows(&s, 0, 0, 1);
     for (size_t b = 0; b < B; b++) {
-        for (size_t c = 0; b + 1 < B && c < C * L; c += 64)
-            prefetch_rows(1, src, lds, index + b + 1, c);
+        prefetch_rows(&s, b / TOGETHER * TOGETHER + TOGETHER, b % TOGETHER, TOGETHER);
         for (size_t p = 0; p < lk_panels(C); p++) {
             const size_t n = row_width(C, p);
 
-            gather_panel(n, L, src + index[b] * lds + p * LK_PANEL * L, row_mask(n), v_set1(scale),
+            gather_panel(n, L, scattered_row(&s, b) + p * LK_PANEL * L, row_mask(n), v_set1(scale),
                          x.p + p * x.ld + b * x.pitch * LK_PANEL);
         }
     }
@@ -122,12 +141,8 @@ static inline void rows_to_channels(size_t n, const float *rows, float *to)
         return;
     }
     if (n < 8) {
-        float block[8 * LK_PANEL] = {0};
-
-        for (size_t i = 0; i < n; i++)
-            copy_row(rows + i * LK_PANEL, block + i * LK_PANEL);
-        transpose8(block, LK_PANEL, to, n);
-        transpose8(block + 8, LK_PANEL, to + 8 * n, n);
+        transpose_part(n, 8, rows, LK_PANEL, to, n);
+        transpose_part(n, 8, rows + 8, LK_PANEL, to + 8 * n, n);
         return;
     }
     for (size_t i = 0; i < n; i += 8) {
@@ -146,12 +161,8 @@ static inline void channels_to_rows(size_t n, const float *from, float *rows)
         return;
     }
     if (n < 8) {
-        float block[8 * LK_PANEL];
-
-        transpose8(from, n, block, LK_PANEL);
-        transpose8(from + 8 * n, n, block + 8, LK_PANEL);
-        for (size_t i = 0; i < n; i++)
-            copy_row(block + i * LK_PANEL, rows + i * LK_PANEL);
+        transpose_part(8, n, from, n, rows, LK_PANEL);
+        transpose_part(8, n, from + 8 * n, n, rows + 8, LK_PANEL);
         return;
     }
     for (size_t i = 0; i < n; i += 8) {
