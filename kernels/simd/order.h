@@ -32,13 +32,13 @@ static inline const uint8_t *scattered_row(const struct scattered *s, size_t b)
     return s->src + s->index[b] * s->lds;
 }
 
-/* Ask for part i of `parts` of the rows [b, b + TOGETHER): several at a time, so that their pages are looked up at a time.
- * What is behind the first LINES of a row is left to the machine, which sees them read in turn. */
-static inline void prefetch_rows(const struct scattered *s, size_t b, size_t i, size_t parts)
+/* Ask for each `step`th line from line i on of the rows [b, b + TOGETHER): several rows at a time, so that their pages are
+ * looked up at a time. What is behind the first LINES of a row is left to the machine, which sees them read in turn. */
+static inline void prefetch_rows(const struct scattered *s, size_t b, size_t i, size_t step)
 {
     const size_t lines = smaller((s->n + LINE - 1) / LINE, LINES), end = smaller(b + TOGETHER, s->B);
 
-    for (size_t line = lines * i / parts; line < lines * (i + 1) / parts; line++)
+    for (size_t line = i; line < lines; line += step)
         for (size_t row = b; row < end; row++)
             __builtin_prefetch(scattered_row(s, row) + line * LINE);
 }
@@ -53,7 +53,8 @@ static inline void gather_rows(const struct scattered *s, vf scale, struct lk_vi
         const size_t end = smaller(b + TOGETHER, s->B);
 
         for (size_t p = 0; p < panels; p++) {
-            prefetch_rows(s, end, p, panels);
+            if (p * LK_PANEL % LINE == 0)
+                prefetch_rows(s, end, p * LK_PANEL / LINE, LINES);
             for (size_t row = b; row < end; row++) {
                 const uint8_t *from = scattered_row(s, row) + p * LK_PANEL;
                 float *to = x.p + p * x.ld + row * x.pitch * LK_PANEL;
