@@ -27,15 +27,16 @@ enum {
 
 /* A tile's share of the rows that lie `at` elements further: rows first, first + step, .. below end. */
 struct share {
-    size_t first, step, end, at;
+    size_t first, step, end;
+    ptrdiff_t at;
 };
 
 /*
  * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
  * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
  * y; those of one tile c_row[i] and y_row[i] after the first of the tile, and those of A, when ars is 0, a_row[i].
- * ahead: what a weight gradient fetches of A for later. rows, strip: what a tile fetches, for each run, of the next
- * block of rows and of the next strip of weights. list: with `listed`, the only values of k, ascending.
+ * ahead: what a weight gradient fetches of A for later. rows, strip: what a tile fetches, for each run, of the rows
+ * that come next and of the next strip of weights. list: with `listed`, the only values of k, ascending.
  */
 struct product {
     size_t M, N, K, run, lda, ldb, ldc, crs;
@@ -74,7 +75,7 @@ LK_INLINE void fetch(const struct share *s, const float *p)
 {
     __asm__ volatile("" : "+r"(s));
     for (size_t i = s->first; i < s->end; i += s->step)
-        __builtin_prefetch(p + s->at + i * P, 0, 2);
+        __builtin_prefetch(p + s->at + (ptrdiff_t)(i * P), 0, 2);
 }
 
 /*
@@ -363,22 +364,30 @@ LK_INLINE size_t block_of(size_t K, size_t most)
 
 typedef void tile_fn(size_t, int, const struct product *, const float *, size_t, size_t);
 
+/* How far behind this one's operands those of what comes next lie; none: nothing comes. */
+struct next {
+    int none;
+    ptrdiff_t a, b;
+};
+
 /*
  * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The next
- * strip and, with `more`, the rows below the block are on their way.
+ * strip and the rows that come next are on their way.
  */
-static void strips(struct product *g, size_t n, size_t end, int more, tile_fn *one)
+static void strips(struct product *g, size_t n, size_t end, struct next next, tile_fn *one)
 {
-    const size_t whole = (end - n) / NR, askers = whole ? whole : 1; /* strips that ask for rows below */
+    const size_t whole = (end - n) / NR, askers = whole ? whole : 1; /* strips that ask for rows */
+    const ptrdiff_t apart = (ptrdiff_t)(NR / P * g->ldb);
 
     for (size_t s = 0; n < end; s++, n += NR) {
-        const int nv = vectors_at(g->N, n);
+        const int nv = vectors_at(g->N, n), last = n + NR >= end;
         const size_t tiles = tiles_of(g->M, nv);
 
         for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
             mr = (g->M - m + tiles - t - 1) / (tiles - t);
-            g->strip = (struct share){t, tiles, n + NR < end ? P : 0, NR / P * g->ldb};
-            g->rows = (struct share){s, askers, more && s < askers ? mr : 0, g->M * P};
+            g->strip =
+                (struct share){t, tiles, last && next.none ? 0 : P, last ? next.b - (ptrdiff_t)s * apart : apart};
+            g->rows = (struct share){s, askers, next.none || s >= askers ? 0 : mr, next.a};
             one(mr, nv, g, g->a + m * P, m, n);
         }
     }
@@ -396,10 +405,14 @@ static void block(const struct product *whole, size_t m, size_t M, size_t n, siz
     g.c += m * P;
     g.y += m * P;
     do {
+        struct next next = {0, (ptrdiff_t)(kb / P * g.lda), (ptrdiff_t)(kb * P)}; /* the next part of K */
+
         g.K = left < kb ? left : kb;
         left -= g.K;
+        if (!left) /* the first of the next rows */
+            next = (struct next){m + M >= whole->M, whole->a + (m + M) * P - g.a, whole->b - g.b};
         g.act = left ? LK_ACT_NONE : whole->act;
-        strips(&g, n, end, m + M < whole->M, one);
+        strips(&g, n, end, next, one);
         g.a += g.K / P * g.lda;
         g.b += g.K * P;
         g.bias = NULL;
