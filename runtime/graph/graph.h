@@ -249,11 +249,17 @@ enum lockstep_status ls_graph_build_free(const char *text, const struct ls_bindi
 bool ls_graph_reads_data(const char *text, size_t *channels, size_t *length, size_t *classes);
 
 /*
- * plan.c: fuse neighbours, lay out parameters and the activation block of at most `most` rows, decide what is never
- * computed, cut the parameters into units. The only place that looks at neighbours. keep_values: nothing is fused and the input
+ * plan.c: fuse neighbours, lay out parameters and the activation block of `most` rows, decide what is never computed,
+ * cut the parameters into units. The only place that looks at neighbours. keep_values: nothing is fused and the input
  * has a gradient, so that every value and gradient can be read; the bits are the same.
  */
 enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, struct lockstep_error *err);
+
+/* Rows of a block that stays in the caches of so many workers who share it: at most those of the plan, g->block. */
+size_t ls_plan_rows(const struct ls_graph *g, unsigned workers);
+
+/* Lay out the activation block anew for so many rows, no more than those of the plan. */
+void ls_plan_block(struct ls_graph *g, size_t rows);
 
 /* The latest node of that name; NULL when there is none. */
 struct ls_node *ls_graph_find(const struct ls_graph *g, const char *name);

@@ -12,9 +12,10 @@ enum { UNIT_ROWS = 64, UNIT_COLS = 32 };
 /* Rows of one that leaves out zeros: those whose bits lie side by side. */
 enum { UNIT_ROWS_SKIP = LK_PANEL };
 
-/* Values and gradients of a block are at most this many floats, where that leaves rows enough: the gradient phase reads
- * them again from L3. */
-enum { BLOCK_FLOATS = 5 << 18, BLOCK_ROWS_LEAST = 16 };
+/* Values and gradients of a block are at most this many floats for each worker, where that leaves rows enough: the
+ * gradient phase reads them again. Rows are enough for values BLOCK_PARAMS times as many as the parameters, which a block
+ * reads and whose gradients it writes. */
+enum { BLOCK_FLOATS = 5 << 17, BLOCK_ROWS_LEAST = 16, BLOCK_PARAMS = 2 };
 
 static size_t larger(size_t a, size_t b)
 {
@@ -276,14 +277,20 @@ static bool place_block(struct ls_graph *g, size_t rows)
     return place_input(g) && place_values(g) && place_gradients(g) && place_work(g) && round_up(g);
 }
 
-/* Rows of a block that stays in cache: `most`, halved until it does. */
-static size_t fitting_rows(const struct ls_graph *g, size_t most)
+size_t ls_plan_rows(const struct ls_graph *g, unsigned workers)
 {
-    const size_t floats = g->activations / most;
+    const size_t floats = g->activations / g->block, most = (size_t)BLOCK_FLOATS * workers;
+    size_t rows = g->block;
 
-    while (most > BLOCK_ROWS_LEAST && floats * most > BLOCK_FLOATS)
-        most = (most + 1) / 2;
-    return most;
+    while (rows > BLOCK_ROWS_LEAST && floats * rows > most && floats * (rows / 2) >= BLOCK_PARAMS * g->params)
+        rows = (rows + 1) / 2;
+    return rows;
+}
+
+void ls_plan_block(struct ls_graph *g, size_t rows)
+{
+    if (rows < g->block)
+        place_block(g, rows);
 }
 
 static bool place_params(struct ls_graph *g)
@@ -405,7 +412,7 @@ enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, 
     g->extra = ls_alloc(edges, sizeof *g->extra, err);
     if (!g->extra)
         return err->status;
-    if (!place_block(g, most) || (!keep_values && !place_block(g, fitting_rows(g, most))) || !place_params(g))
+    if (!place_block(g, most) || !place_params(g))
         return ls_fail(err, LOCKSTEP_E_MEMORY, "out of memory: the model exceeds the address space");
     count_flops(g);
     g->n_units = cut_units(g, NULL);

@@ -123,7 +123,7 @@ struct lockstep_start ls_model_start(const struct lockstep_model *m, unsigned T,
                                    .verify = m->verify};
 }
 
-/* Rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
+/* The most rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
 static size_t block_rows(const struct lockstep_recipe *r, size_t shards, bool keep_values)
 {
     const size_t shard = (r->batch + shards - 1) / shards;
@@ -151,8 +151,11 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
         ls_threads(options, &threads, err) || ls_model_text(model, &m->text, err) ||
         ls_graph_build(m->text, m->channels, m->length, classes, &m->graph, err) ||
         ls_plan(&m->graph, block_rows(r, shards, keep), keep, err) ||
-        (automatic && choose_reduce(m, &table.k, shards, threads, err)) ||
-        ls_engine_init(&m->engine, &m->graph, &table, threads, m->choice.reduce, shards, ls_optim_find(r->optimizer),
+        (automatic && choose_reduce(m, &table.k, shards, threads, err)))
+        return err->status;
+    if (!keep)
+        ls_plan_block(&m->graph, ls_plan_rows(&m->graph, m->choice.reduce == LS_REPLICAS ? 1 : threads));
+    if (ls_engine_init(&m->engine, &m->graph, &table, threads, m->choice.reduce, shards, ls_optim_find(r->optimizer),
                        r->seed, err))
         return err->status;
     m->isa_why = ls_machine_isa_why(options);

@@ -38,7 +38,8 @@ struct ls_load ls_load_of(const struct ls_graph *g, size_t batch, size_t shards,
     return (struct ls_load){.threads = threads,
                             .shards = shards,
                             .batch = batch,
-                            .block = g->block,
+                            .block = ls_plan_rows(g, threads),
+                            .own = ls_plan_rows(g, 1),
                             .values = g->activations / g->block,
                             .params = g->params,
                             .flops = g->flops_train,
@@ -48,7 +49,7 @@ struct ls_load ls_load_of(const struct ls_graph *g, size_t batch, size_t shards,
 /* Bytes of the copies: a block of values and the gradients of at least one shard for each thread. */
 static double copies_bytes(const struct ls_load *l)
 {
-    return 4.0 * l->threads * ((double)l->values * (double)l->block + (double)l->params);
+    return 4.0 * l->threads * ((double)l->values * (double)l->own + (double)l->params);
 }
 
 bool ls_reduce_open(const struct ls_load *l, struct ls_choice *out)

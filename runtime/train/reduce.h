@@ -27,7 +27,8 @@
 struct ls_load {
     unsigned threads;
     size_t shards, batch;
-    size_t block;  /* rows, at most, between two barriers */
+    size_t block;  /* rows, at most, between two barriers of owners */
+    size_t own;    /* rows, at most, of a block that a worker runs alone */
     size_t values; /* activations and their gradients, a row */
     size_t params;
     size_t flops;              /* of training, a row */

@@ -564,6 +564,40 @@ static void too_many_units(void **state)
     ls_graph_free(&g);
 }
 
+/* Few rows where values are many and parameters few, more for more workers; all where parameters outweigh the values. */
+static void rows_of_a_block(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t rows[3]; /* for 1, 2, 16 workers */
+    } table[] = {
+        {"conv1d(64, kernel_size=3, padding=same) | relu | max_pool1d(2) | conv1d(128, kernel_size=3, padding=same) | "
+         "relu "
+         "| max_pool1d(2) | flatten | linear(128) | relu | linear(10)",
+         {32, 64, 512}},
+        {"flatten | linear(100) | relu | linear(10)", {512, 512, 512}},
+        {"flatten | linear(2048) | relu | linear(2048) | relu | linear(10)", {512, 512, 512}},
+        {"conv1d(1024, kernel_size=1) | relu | conv1d(10, kernel_size=1) | flatten | linear(10)", {16, 16, 128}},
+    };
+    static const unsigned workers[] = {1, 2, 16};
+    struct lockstep_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct ls_graph g = build(table[i].text);
+
+        assert_int_equal(ls_plan(&g, 512, false, &err), LOCKSTEP_OK);
+        const size_t row = g.activations / g.block;
+
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(ls_plan_rows(&g, workers[k]), table[i].rows[k]);
+        ls_plan_block(&g, table[i].rows[0]);
+        assert_int_equal(g.block, table[i].rows[0]);
+        assert_in_range(g.activations, row * g.block, row * (g.block + 16));
+        ls_graph_free(&g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -587,6 +621,7 @@ int main(void)
         cmocka_unit_test(buffers_do_not_overlap),
         cmocka_unit_test(units_cover_the_parameters),
         cmocka_unit_test(too_many_units),
+        cmocka_unit_test(rows_of_a_block),
         cmocka_unit_test(plans_give_the_same_bits),
     };
 

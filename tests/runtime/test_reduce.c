@@ -24,6 +24,7 @@ static struct ls_load mlp(unsigned threads, size_t batch, size_t shards, double 
                             .shards = shards,
                             .batch = batch,
                             .block = shard < 512 ? shard : 512,
+                            .own = shard < 512 ? shard : 512,
                             .values = 2381,
                             .params = 537360,
                             .flops = 2407424,
@@ -37,6 +38,7 @@ static struct ls_load conv1d(unsigned threads, size_t batch, size_t shards, doub
     struct ls_load l = mlp(threads, batch, shards, barrier_ns);
 
     l.block = 64;
+    l.own = 32;
     l.values = 18032;
     l.params = 147024;
     l.flops = 3362304;
@@ -211,6 +213,7 @@ static void load_of_a_model(void **state)
 
     (void)state;
     assert_int_equal(got.block, expected.block);
+    assert_int_equal(got.own, expected.own);
     assert_int_equal(got.values, expected.values);
     assert_int_equal(got.params, expected.params);
     assert_int_equal(got.flops, expected.flops);
