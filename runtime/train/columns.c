@@ -3,8 +3,8 @@
 
 #include "train/reduce.h"
 
-/* PART_ROWS: fewer rows read a strip of weights too often (docs/performance.md). */
-enum { STRIP = 2, PART_ROWS = 50 };
+/* PART_ROWS, PART_PANELS: fewer read a strip of weights, or the rows, too often (docs/performance.md). */
+enum { STRIP = 2, PART_ROWS = 50, PART_PANELS = 8 };
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -36,9 +36,10 @@ bool ls_columns_own_input(const struct ls_engine *e, unsigned T)
 }
 
 /* The next rectangle of places [at, end), as large as there is one; returns the place behind it. */
-static size_t next_rectangle(size_t panels, size_t rows, size_t at, size_t end, struct ls_rectangle *out)
+static size_t next_rectangle(const struct ls_shared *s, size_t at, size_t end, struct ls_rectangle *out)
 {
-    const size_t panel = at / (STRIP * rows) * STRIP, begin = panel * rows, width = smaller(STRIP, panels - panel);
+    const size_t rows = s->rows, panel = at / (STRIP * rows) * STRIP, begin = panel * rows;
+    const size_t width = smaller(STRIP, s->panels - panel);
     const size_t stop = smaller(end, begin + width * rows), row = (at - begin) / width;
     size_t whole = end / rows - panel; /* panels to the end */
 
@@ -46,43 +47,60 @@ static size_t next_rectangle(size_t panels, size_t rows, size_t at, size_t end, 
         *out = (struct ls_rectangle){panel, width, row, (stop - begin) / width - row};
         return stop;
     }
-    if (panel + whole < panels)
+    if (panel + whole < s->panels)
         whole -= whole % STRIP;
     *out = (struct ls_rectangle){panel, whole, 0, rows};
     return begin + whole * rows;
 }
 
-/* Parts of so many rows, each of PART_ROWS or more where there are as many. */
-static size_t parts_of(size_t rows)
+static bool cut_by_columns(const struct ls_shared *s, const struct ls_rectangle *r)
 {
-    const size_t parts = smaller(rows / PART_ROWS, LS_COLUMNS_PARTS);
-
-    return rows && !parts ? 1 : parts;
+    return !s->skips && r->panels * LK_PANEL > r->rows;
 }
 
-size_t ls_columns_pieces(size_t panels, size_t rows, const struct ls_worker *w)
+/* Parts of a rectangle, of PART_ROWS rows or PART_PANELS panels and more where there are as many. */
+static size_t parts_of(const struct ls_shared *s, const struct ls_rectangle *r)
+{
+    const size_t most = cut_by_columns(s, r) ? r->panels / PART_PANELS : r->rows / PART_ROWS;
+
+    if (!r->rows)
+        return 0;
+    return most ? smaller(most, LS_COLUMNS_PARTS) : 1;
+}
+
+static struct ls_rectangle part_of(const struct ls_shared *s, struct ls_rectangle r, size_t parts, size_t part)
+{
+    size_t first, stop;
+
+    if (cut_by_columns(s, &r)) {
+        ls_span((r.panels + STRIP - 1) / STRIP, parts, part, &first, &stop);
+        stop = smaller(stop * STRIP, r.panels);
+        return (struct ls_rectangle){r.panel + first * STRIP, stop - first * STRIP, r.row, r.rows};
+    }
+    ls_span(r.rows, parts, part, &first, &stop);
+    return (struct ls_rectangle){r.panel, r.panels, r.row + first, stop - first};
+}
+
+size_t ls_columns_pieces(const struct ls_shared *s, const struct ls_worker *w)
 {
     struct ls_rectangle r;
     size_t at, end, pieces = 0;
 
-    for (ls_span(panels * rows, w->T, w->t, &at, &end); at < end; pieces += parts_of(r.rows))
-        at = next_rectangle(panels, rows, at, end, &r);
+    for (ls_span(s->panels * s->rows, w->T, w->t, &at, &end); at < end; pieces += parts_of(s, &r))
+        at = next_rectangle(s, at, end, &r);
     return pieces;
 }
 
-struct ls_rectangle ls_columns_piece(size_t panels, size_t rows, unsigned T, size_t piece)
+struct ls_rectangle ls_columns_piece(const struct ls_shared *s, unsigned T, size_t piece)
 {
     struct ls_rectangle r = {0, 0, 0, 0};
-    size_t at, end, first, stop, parts = 0, part = piece % LS_COLUMNS_PIECES;
+    size_t at, end, parts = 0, part = piece % LS_COLUMNS_PIECES;
 
-    ls_span(panels * rows, T, piece / LS_COLUMNS_PIECES, &at, &end);
+    ls_span(s->panels * s->rows, T, piece / LS_COLUMNS_PIECES, &at, &end);
     do {
         part -= parts;
-        at = next_rectangle(panels, rows, at, end, &r);
-        parts = parts_of(r.rows);
+        at = next_rectangle(s, at, end, &r);
+        parts = parts_of(s, &r);
     } while (part >= parts);
-    ls_span(r.rows, parts, part, &first, &stop);
-    r.row += first;
-    r.rows = stop - first;
-    return r;
+    return part_of(s, r, parts, part);
 }

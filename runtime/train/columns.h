@@ -38,17 +38,25 @@ static inline bool ls_columns_shared(const struct ls_engine *e, const struct ls_
  */
 bool ls_columns_own_input(const struct ls_engine *e, unsigned T);
 
+/* A result that a team shares: panels x rows places. skips: its kernel leaves out zeros, which it looks for once for all
+ * columns of a call. */
+struct ls_shared {
+    size_t panels, rows;
+    bool skips;
+};
+
 /*
- * A result in pieces, one a call. Its panels x rows places count strip after strip (two panels, which kernels run at
- * once), in a strip row after row, and each worker of a team has an equal span of them: whole strips, and before and behind
- * them some rows of one (a row belongs to the worker of its last place), three rectangles at most. A piece is all or a part
- * of the rows of a rectangle. Pieces of worker t count from t * LS_COLUMNS_PIECES.
+ * The result in pieces, one a call. Its places count strip after strip (two panels, which kernels run at once), in a
+ * strip row after row, and each worker of a team has an equal span of them: whole strips, and before and behind them some
+ * rows of one (a row belongs to the worker of its last place), three rectangles at most. A piece is all or a part of a
+ * rectangle: some of its rows or, where it has more columns and nothing is left out, some of its columns, so that calls
+ * read the operand again that is smaller. Pieces of worker t count from t * LS_COLUMNS_PIECES.
  */
 enum { LS_COLUMNS_PARTS = 8, LS_COLUMNS_PIECES = 3 * LS_COLUMNS_PARTS };
 
 /* How many pieces a worker has. */
-size_t ls_columns_pieces(size_t panels, size_t rows, const struct ls_worker *w);
+size_t ls_columns_pieces(const struct ls_shared *s, const struct ls_worker *w);
 
-struct ls_rectangle ls_columns_piece(size_t panels, size_t rows, unsigned T, size_t piece);
+struct ls_rectangle ls_columns_piece(const struct ls_shared *s, unsigned T, size_t piece);
 
 #endif

@@ -97,15 +97,15 @@ static bool take(const struct walk *k, size_t *piece)
     return ls_share_take(k->e->share, k->w, k->w->phase, piece);
 }
 
-/* Pieces of a result of so many panels: this worker's, then what is left of the others'. */
+/* Pieces of a result: this worker's, then what is left of the others'. */
 static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
-                        size_t panels)
+                        const struct ls_shared *result)
 {
     size_t piece;
 
     while (take(k, &piece)) {
         struct ls_context c = *all;
-        const struct ls_rectangle r = ls_columns_piece(panels, all->rows, k->w->T, piece);
+        const struct ls_rectangle r = ls_columns_piece(result, k->w->T, piece);
 
         c.panel = r.panel;
         c.panels = r.panels;
@@ -116,12 +116,12 @@ static void run_columns(const struct walk *k, const struct ls_node *n, node_fn *
     }
 }
 
-/* This worker's pieces of a result of so many panels, for a turn. */
-static void deal_columns(const struct walk *k, size_t panels, size_t rows, unsigned turn)
+/* This worker's pieces of a result, for a turn. */
+static void deal_columns(const struct walk *k, const struct ls_shared *result, unsigned turn)
 {
     const size_t first = (size_t)k->w->t * LS_COLUMNS_PIECES;
 
-    ls_share_fill(k->e->share, k->w, turn, first, first + ls_columns_pieces(panels, rows, k->w));
+    ls_share_fill(k->e->share, k->w, turn, first, first + ls_columns_pieces(result, k->w));
 }
 
 /* Run a node on this worker's part of a block: `own` of its rows, or columns of `all`, of a result of so many features
@@ -129,16 +129,17 @@ static void deal_columns(const struct walk *k, size_t panels, size_t rows, unsig
 static void run_node(struct walk *k, const struct ls_node *n, node_fn *run, const struct ls_context *all,
                      const struct ls_context *own, size_t features)
 {
+    const struct ls_shared result = {lk_panels(features), all->rows, k->e->skip && n->skips};
     const bool columns = k->together && ls_columns_shared(k->e, n, features, k->w->T);
     const bool meet = k->columns || (columns && k->rows);
 
     if (columns)
-        deal_columns(k, lk_panels(features), all->rows, k->w->phase + meet);
+        deal_columns(k, &result, k->w->phase + meet);
     if (meet)
         wait(k);
     *(columns ? &k->columns : &k->rows) = true;
     if (columns)
-        run_columns(k, n, run, all, lk_panels(features));
+        run_columns(k, n, run, all, &result);
     else if (own->rows)
         run(n, own);
 }

@@ -17,17 +17,17 @@
 enum { ROWS = 60 };
 #include "drawn_digits.h"
 
-enum { PANELS_MOST = 13, ROWS_MOST = 420, TEAM_MOST = 6 };
+enum { PANELS_MOST = 42, ROWS_MOST = 420, TEAM_MOST = 6 };
 
 /* Mark what a worker computes when nobody helps it; a place is marked once. */
-static size_t mark(size_t panels, size_t rows, unsigned T, unsigned t, char *marked)
+static size_t mark(const struct ls_shared *s, unsigned T, unsigned t, char *marked)
 {
-    const size_t pieces = ls_columns_pieces(panels, rows, &(struct ls_worker){.t = t, .T = T});
+    const size_t pieces = ls_columns_pieces(s, &(struct ls_worker){.t = t, .T = T}), panels = s->panels, rows = s->rows;
     size_t places = 0;
 
     assert_true(pieces <= LS_COLUMNS_PIECES);
     for (size_t i = 0; i < pieces; i++) {
-        const struct ls_rectangle r = ls_columns_piece(panels, rows, T, t * (size_t)LS_COLUMNS_PIECES + i);
+        const struct ls_rectangle r = ls_columns_piece(s, T, t * (size_t)LS_COLUMNS_PIECES + i);
 
         assert_true(r.panels > 0 && r.panel + r.panels <= panels && r.rows > 0 && r.row + r.rows <= rows);
         for (size_t p = r.panel; p < r.panel + r.panels; p++)
@@ -43,48 +43,62 @@ static size_t mark(size_t panels, size_t rows, unsigned T, unsigned t, char *mar
 static void covered_once(void **state)
 {
     (void)state;
-    for (size_t panels = 1; panels <= PANELS_MOST; panels++)
+    for (size_t panels = 1; panels <= PANELS_MOST; panels += panels < 13 ? 1 : 29)
         for (size_t rows = 1; rows <= ROWS_MOST; rows += rows < 33 ? 1 : 43)
-            for (unsigned T = 1; T <= TEAM_MOST; T++) {
-                char marked[PANELS_MOST * ROWS_MOST] = {0};
-                size_t sum = 0;
+            for (unsigned T = 1; T <= TEAM_MOST; T++)
+                for (int skips = 0; skips < 2; skips++) {
+                    const struct ls_shared s = {panels, rows, skips};
+                    char marked[PANELS_MOST * ROWS_MOST] = {0};
+                    size_t sum = 0;
 
-                for (unsigned t = 0; t < T; t++) {
-                    const size_t places = mark(panels, rows, T, t, marked);
+                    for (unsigned t = 0; t < T; t++) {
+                        const size_t places = mark(&s, T, t, marked);
 
-                    /* even, but for the halves of two rows */
-                    assert_true(places + 2 >= panels * rows / T && places <= panels * rows / T + 3);
-                    sum += places;
+                        /* even, but for the halves of two rows */
+                        assert_true(places + 2 >= panels * rows / T && places <= panels * rows / T + 3);
+                        sum += places;
+                    }
+                    assert_int_equal(sum, panels * rows);
                 }
-                assert_int_equal(sum, panels * rows);
-            }
 }
 
-static void assert_piece(size_t panels, size_t rows, size_t piece, struct ls_rectangle expected)
+static void assert_pieces(struct ls_shared s, unsigned t, size_t pieces)
 {
-    const struct ls_rectangle r = ls_columns_piece(panels, rows, 2, piece);
+    assert_int_equal(ls_columns_pieces(&s, &(struct ls_worker){.t = t, .T = 2}), pieces);
+}
+
+static void assert_piece(struct ls_shared s, size_t piece, struct ls_rectangle expected)
+{
+    const struct ls_rectangle r = ls_columns_piece(&s, 2, piece);
 
     assert_memory_equal(&r, &expected, sizeof r);
 }
 
-/* Few calls: whole strips at once, half of 100 rows; of 100 columns for two workers a strip, and three quarters of the
- * rows of the next. */
+/* Few calls: whole strips at once, half of 100 rows where zeros are left out and else half of 256 columns; of 100 columns
+ * for two workers a strip, and three quarters of the rows of the next. */
 static void whole_strips(void **state)
 {
+    const struct ls_shared wide = {32, 100, true}, dense = {32, 100, false}, high = {32, 512, false};
+    const struct ls_shared narrow = {7, 100, false}, low = {7, 40, true};
+
     (void)state;
-    assert_int_equal(ls_columns_pieces(32, 100, &(struct ls_worker){.t = 0, .T = 2}), 2);
-    assert_piece(32, 100, 0, (struct ls_rectangle){0, 16, 0, 50});
-    assert_piece(32, 100, 1, (struct ls_rectangle){0, 16, 50, 50});
-    assert_int_equal(ls_columns_pieces(32, 99, &(struct ls_worker){.t = 1, .T = 2}), 1);
-    assert_int_equal(ls_columns_pieces(32, 512, &(struct ls_worker){.t = 1, .T = 2}), 8);
-    assert_piece(32, 512, LS_COLUMNS_PIECES + 7, (struct ls_rectangle){16, 16, 448, 64});
-    assert_int_equal(ls_columns_pieces(7, 100, &(struct ls_worker){.t = 0, .T = 2}), 3);
-    assert_piece(7, 100, 2, (struct ls_rectangle){2, 2, 0, 75});
-    assert_int_equal(ls_columns_pieces(7, 40, &(struct ls_worker){.t = 0, .T = 2}), 2);
-    assert_piece(7, 40, 0, (struct ls_rectangle){0, 2, 0, 40});
-    assert_piece(7, 40, 1, (struct ls_rectangle){2, 2, 0, 30});
-    assert_piece(7, 40, LS_COLUMNS_PIECES, (struct ls_rectangle){2, 2, 30, 10});
-    assert_piece(7, 40, LS_COLUMNS_PIECES + 1, (struct ls_rectangle){4, 3, 0, 40});
+    assert_pieces(wide, 0, 2);
+    assert_piece(wide, 0, (struct ls_rectangle){0, 16, 0, 50});
+    assert_piece(wide, 1, (struct ls_rectangle){0, 16, 50, 50});
+    assert_pieces((struct ls_shared){32, 99, true}, 1, 1);
+    assert_pieces(dense, 0, 2);
+    assert_piece(dense, 0, (struct ls_rectangle){0, 8, 0, 100});
+    assert_piece(dense, 1, (struct ls_rectangle){8, 8, 0, 100});
+    assert_pieces((struct ls_shared){256, 512, false}, 1, 8);
+    assert_pieces(high, 1, 8);
+    assert_piece(high, LS_COLUMNS_PIECES + 7, (struct ls_rectangle){16, 16, 448, 64});
+    assert_pieces(narrow, 0, 3);
+    assert_piece(narrow, 2, (struct ls_rectangle){2, 2, 0, 75});
+    assert_pieces(low, 0, 2);
+    assert_piece(low, 0, (struct ls_rectangle){0, 2, 0, 40});
+    assert_piece(low, 1, (struct ls_rectangle){2, 2, 0, 30});
+    assert_piece(low, LS_COLUMNS_PIECES, (struct ls_rectangle){2, 2, 30, 10});
+    assert_piece(low, LS_COLUMNS_PIECES + 1, (struct ls_rectangle){4, 3, 0, 40});
 }
 
 static void digest(const char *net, unsigned threads, const char *isa, const char *zero_skip, char out[33])
