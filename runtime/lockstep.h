@@ -146,8 +146,8 @@ LOCKSTEP_API unsigned lockstep_model_shards(const struct lockstep_model *model);
  * parameter such as "1.weight" (O, I) at any time; any node's name after forward. set resizes the batch when name is
  * "input" (rows = count / features). get and grad copy exactly count elements out. grad holds after backward, for nodes
  * and parameters. With options->keep_values every node keeps its rows, for batches of at most 512 rows; without, only
- * nodes not fused into a neighbour, for batches that fit one block of rows (at most 512). E_USAGE for a wrong
- * name or count.
+ * nodes not fused into a neighbour, for batches that fit one block of rows: 16 in any case, at most 512, by the model,
+ * the threads and the way to reduce. E_USAGE for a wrong name or count.
  */
 LOCKSTEP_API enum lockstep_status lockstep_set(struct lockstep_model *model, const char *name, const float *values,
                                                size_t count, struct lockstep_error *err);

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* dst[c * ldd + r] = src[r * lds + c] for `rows` and `cols` of at most 8, c ascending. Reads 8 floats of a row of src and
- * writes 8 of a row of dst: any value behind the first `rows`. */
+/* dst[c * ldd + r] = src[r * lds + c] for `rows` and `cols` of at most 8, c ascending. Reads 8 floats of a row of src
+ * and writes 8 of a row of dst: any value behind the first `rows`. */
 static inline void transpose_part(size_t rows, size_t cols, const float *src, size_t lds, float *dst, size_t ldd)
 {
     __m256 r[8], t[8];

@@ -25,15 +25,15 @@ struct scattered {
     const uint32_t *index;
 };
 
-enum { TOGETHER = 8, LINE = 64, LINES = 32 };
+enum { TOGETHER = 8, LINE = 64, LINES = 48 };
 
 static inline const uint8_t *scattered_row(const struct scattered *s, size_t b)
 {
     return s->src + s->index[b] * s->lds;
 }
 
-/* Ask for each `step`th line from line i on of the rows [b, b + TOGETHER): several rows at a time, so that their pages are
- * looked up at a time. What is behind the first LINES of a row is left to the machine, which sees them read in turn. */
+/* Ask for each `step`th line from line i on of the rows [b, b + TOGETHER): several rows at a time, so that their pages
+ * are looked up at a time. What is behind the first LINES of a row is left to the machine: more would not fit L1. */
 static inline void prefetch_rows(const struct scattered *s, size_t b, size_t i, size_t step)
 {
     const size_t lines = smaller((s->n + LINE - 1) / LINE, LINES), end = smaller(b + TOGETHER, s->B);

@@ -258,7 +258,7 @@ enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, 
 /* Rows of a block that stays in the caches of so many workers who share it: at most those of the plan, g->block. */
 size_t ls_plan_rows(const struct ls_graph *g, unsigned workers);
 
-/* Lay out the activation block anew for so many rows, no more than those of the plan. */
+/* Lay out the activation block anew for so many rows, no more than those of the plan, before an engine is made. */
 void ls_plan_block(struct ls_graph *g, size_t rows);
 
 /* The latest node of that name; NULL when there is none. */

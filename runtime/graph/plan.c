@@ -13,8 +13,8 @@ enum { UNIT_ROWS = 64, UNIT_COLS = 32 };
 enum { UNIT_ROWS_SKIP = LK_PANEL };
 
 /* Values and gradients of a block are at most this many floats for each worker, where that leaves rows enough: the
- * gradient phase reads them again. Rows are enough for values BLOCK_PARAMS times as many as the parameters, which a block
- * reads and whose gradients it writes. */
+ * gradient phase reads them again. Rows are enough for values BLOCK_PARAMS times as many as the parameters, which a
+ * block reads and whose gradients it writes. */
 enum { BLOCK_FLOATS = 5 << 17, BLOCK_ROWS_LEAST = 16, BLOCK_PARAMS = 2 };
 
 static size_t larger(size_t a, size_t b)
@@ -282,8 +282,11 @@ size_t ls_plan_rows(const struct ls_graph *g, unsigned workers)
     const size_t floats = g->activations / g->block, most = (size_t)BLOCK_FLOATS * workers;
     size_t rows = g->block;
 
-    while (rows > BLOCK_ROWS_LEAST && floats * rows > most && floats * (rows / 2) >= BLOCK_PARAMS * g->params)
-        rows = (rows + 1) / 2;
+    for (size_t half = (rows + 1) / 2; half >= BLOCK_ROWS_LEAST; half = (half + 1) / 2) {
+        if (floats * rows <= most || floats * half < BLOCK_PARAMS * g->params)
+            break;
+        rows = half;
+    }
     return rows;
 }
 

@@ -55,7 +55,7 @@ static size_t next_rectangle(const struct ls_shared *s, size_t at, size_t end, s
 
 static bool cut_by_columns(const struct ls_shared *s, const struct ls_rectangle *r)
 {
-    return !s->skips && r->panels * LK_PANEL > r->rows;
+    return !s->skips && r->panels >= 2 * PART_PANELS && r->panels * LK_PANEL > r->rows;
 }
 
 /* Parts of a rectangle, of PART_ROWS rows or PART_PANELS panels and more where there are as many. */

@@ -38,8 +38,8 @@ static inline bool ls_columns_shared(const struct ls_engine *e, const struct ls_
  */
 bool ls_columns_own_input(const struct ls_engine *e, unsigned T);
 
-/* A result that a team shares: panels x rows places. skips: its kernel leaves out zeros, which it looks for once for all
- * columns of a call. */
+/* A result that a team shares: panels x rows places. skips: its kernel leaves out zeros, which it looks for once for
+ * all columns of a call. */
 struct ls_shared {
     size_t panels, rows;
     bool skips;
@@ -47,10 +47,10 @@ struct ls_shared {
 
 /*
  * The result in pieces, one a call. Its places count strip after strip (two panels, which kernels run at once), in a
- * strip row after row, and each worker of a team has an equal span of them: whole strips, and before and behind them some
- * rows of one (a row belongs to the worker of its last place), three rectangles at most. A piece is all or a part of a
- * rectangle: some of its rows or, where it has more columns and nothing is left out, some of its columns, so that calls
- * read the operand again that is smaller. Pieces of worker t count from t * LS_COLUMNS_PIECES.
+ * strip row after row, and each worker of a team has an equal span of them: whole strips, and before and behind them
+ * some rows of one (a row belongs to the worker of its last place), three rectangles at most. A piece is all or a part
+ * of a rectangle: some of its rows or, where it has more columns and nothing is left out, some of its columns, so that
+ * calls read the operand again that is smaller. Pieces of worker t count from t * LS_COLUMNS_PIECES.
  */
 enum { LS_COLUMNS_PARTS = 8, LS_COLUMNS_PIECES = 3 * LS_COLUMNS_PARTS };
 

@@ -123,12 +123,19 @@ struct lockstep_start ls_model_start(const struct lockstep_model *m, unsigned T,
                                    .verify = m->verify};
 }
 
-/* The most rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are kept. */
+/* The most rows of an activation block: one shard, at most LS_BLOCK_ROWS; as many as can be read when values are
+ * kept. */
 static size_t block_rows(const struct lockstep_recipe *r, size_t shards, bool keep_values)
 {
     const size_t shard = (r->batch + shards - 1) / shards;
 
     return keep_values || shard > LS_BLOCK_ROWS ? LS_BLOCK_ROWS : shard;
+}
+
+/* Workers who share a block; the second engine of --verify runs the same blocks the other way. */
+static unsigned sharing(const struct lockstep_model *m, unsigned threads)
+{
+    return m->choice.reduce == LS_REPLICAS || m->verify ? 1 : threads;
 }
 
 static enum lockstep_status build(struct lockstep_model *m, const char *model, size_t classes,
@@ -153,14 +160,14 @@ static enum lockstep_status build(struct lockstep_model *m, const char *model, s
         ls_plan(&m->graph, block_rows(r, shards, keep), keep, err) ||
         (automatic && choose_reduce(m, &table.k, shards, threads, err)))
         return err->status;
+    m->verify = options ? options->verify : 0;
     if (!keep)
-        ls_plan_block(&m->graph, ls_plan_rows(&m->graph, m->choice.reduce == LS_REPLICAS ? 1 : threads));
+        ls_plan_block(&m->graph, ls_plan_rows(&m->graph, sharing(m, threads)));
     if (ls_engine_init(&m->engine, &m->graph, &table, threads, m->choice.reduce, shards, ls_optim_find(r->optimizer),
                        r->seed, err))
         return err->status;
     m->isa_why = ls_machine_isa_why(options);
     m->threads_why = ls_threads_why(options);
-    m->verify = options ? options->verify : 0;
     m->lr_rule = ls_lr_find(r->lr_schedule);
     host_fpenv = lk_fpenv_enter(); /* the answer does not depend on how the caller rounds */
     ls_init(&m->graph, r->init, r->seed, m->engine.w);

@@ -74,8 +74,8 @@ static void assert_piece(struct ls_shared s, size_t piece, struct ls_rectangle e
     assert_memory_equal(&r, &expected, sizeof r);
 }
 
-/* Few calls: whole strips at once, half of 100 rows where zeros are left out and else half of 256 columns; of 100 columns
- * for two workers a strip, and three quarters of the rows of the next. */
+/* Few calls: whole strips at once, half of 100 rows where zeros are left out and else half of 256 columns; of 100
+ * columns for two workers a strip, and three quarters of the rows of the next. */
 static void whole_strips(void **state)
 {
     const struct ls_shared wide = {32, 100, true}, dense = {32, 100, false}, high = {32, 512, false};

@@ -564,7 +564,8 @@ static void too_many_units(void **state)
     ls_graph_free(&g);
 }
 
-/* Few rows where values are many and parameters few, more for more workers; all where parameters outweigh the values. */
+/* Few rows where values are many and parameters few, more for more workers; all where parameters outweigh the
+ * values. */
 static void rows_of_a_block(void **state)
 {
     static const struct {
