@@ -572,9 +572,9 @@ static void rows_of_a_block(void **state)
         const char *text;
         size_t rows[3]; /* for 1, 2, 16 workers */
     } table[] = {
-        {"conv1d(64, kernel_size=3, padding=same) | relu | max_pool1d(2) | conv1d(128, kernel_size=3, padding=same) | "
-         "relu "
-         "| max_pool1d(2) | flatten | linear(128) | relu | linear(10)",
+        {"conv1d(64, kernel_size=3, padding=same) | relu | max_pool1d(2) "
+         "| conv1d(128, kernel_size=3, padding=same) | relu | max_pool1d(2) "
+         "| flatten | linear(128) | relu | linear(10)",
          {32, 64, 512}},
         {"flatten | linear(100) | relu | linear(10)", {512, 512, 512}},
         {"flatten | linear(2048) | relu | linear(2048) | relu | linear(10)", {512, 512, 512}},
