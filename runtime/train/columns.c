@@ -3,8 +3,9 @@
 
 #include "train/reduce.h"
 
-/* PART_ROWS, PART_PANELS: fewer read a strip of weights, or the rows, too often (docs/performance.md). */
-enum { STRIP = 2, PART_ROWS = 50, PART_PANELS = 8 };
+/* STRIP_SKIP: with zeros left out, for the list of what is left is made once for a strip. PART_ROWS, PART_PANELS: fewer
+ * read a strip of weights, or the rows, too often (docs/performance.md). */
+enum { STRIP = 2, STRIP_SKIP = 4, PART_ROWS = 50, PART_PANELS = 8 };
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -35,11 +36,16 @@ bool ls_columns_own_input(const struct ls_engine *e, unsigned T)
     return e->own_input && T > 1;
 }
 
+static size_t strip_of(const struct ls_shared *s)
+{
+    return s->skips ? STRIP_SKIP : STRIP;
+}
+
 /* The next rectangle of places [at, end), as large as there is one; returns the place behind it. */
 static size_t next_rectangle(const struct ls_shared *s, size_t at, size_t end, struct ls_rectangle *out)
 {
-    const size_t rows = s->rows, panel = at / (STRIP * rows) * STRIP, begin = panel * rows;
-    const size_t width = smaller(STRIP, s->panels - panel);
+    const size_t rows = s->rows, strip = strip_of(s), panel = at / (strip * rows) * strip, begin = panel * rows;
+    const size_t width = smaller(strip, s->panels - panel);
     const size_t stop = smaller(end, begin + width * rows), row = (at - begin) / width;
     size_t whole = end / rows - panel; /* panels to the end */
 
@@ -48,7 +54,7 @@ static size_t next_rectangle(const struct ls_shared *s, size_t at, size_t end, s
         return stop;
     }
     if (panel + whole < s->panels)
-        whole -= whole % STRIP;
+        whole -= whole % strip;
     *out = (struct ls_rectangle){panel, whole, 0, rows};
     return begin + whole * rows;
 }
