@@ -17,25 +17,35 @@ size_t ls_pace_steps(const struct ls_pace *p)
     return p->step_ns > 0.0 && p->step_ns < ROUND_NS ? (size_t)(ROUND_NS / p->step_ns) : 1;
 }
 
-/* Was the trial worth it? Fewer workers must be clearly faster, more must not be slower. */
+/* The trial is over: its team stays, or not. */
+static void settle(struct ls_pace *p, unsigned team, bool worth, uint64_t now)
+{
+    p->round = LS_PACE_STEADY;
+    p->now = worth ? team : p->before;
+    p->useless_fewer = !worth && team < p->before;
+    p->hold = worth ? SECOND : p->hold < hold_most ? 2 * p->hold : hold_most;
+    p->next = now + p->hold;
+}
+
+/* Fewer workers must be clearly faster, before a check and behind it, more must not be slower. */
 static void judge(struct ls_pace *p, double step_ns, uint64_t now)
 {
-    p->trial = p->useless_fewer = false;
-    if (step_ns < (p->now < p->before ? faster : 1.0) * p->step_ns) {
-        p->hold = SECOND;
-    } else {
-        p->useless_fewer = p->now < p->before;
+    if (p->round == LS_PACE_CHECK) {
+        settle(p, p->before - 1, p->trial_ns < faster * step_ns, now);
+    } else if (p->now < p->before && step_ns < faster * p->step_ns) {
+        p->round = LS_PACE_CHECK;
+        p->trial_ns = step_ns;
         p->now = p->before;
-        p->hold = p->hold < hold_most ? 2 * p->hold : hold_most;
+    } else {
+        settle(p, p->now, p->now > p->before && step_ns < p->step_ns, now);
     }
-    p->next = now + p->hold;
 }
 
 void ls_pace_round(struct ls_pace *p, double step_ns, double slept, uint64_t now)
 {
     const bool first = p->step_ns == 0.0;
 
-    if (p->trial) {
+    if (p->round != LS_PACE_STEADY) {
         judge(p, step_ns, now);
         return;
     }
@@ -47,5 +57,6 @@ void ls_pace_round(struct ls_pace *p, double step_ns, double slept, uint64_t now
         p->now++;
     else if (slept > much_sleep && p->now > 1)
         p->now--;
-    p->trial = p->now != p->before;
+    if (p->now != p->before)
+        p->round = LS_PACE_TRIAL;
 }

@@ -4,10 +4,11 @@
  * fewer are faster then; no schedule changes a bit, so they may.
  *
  * Steps run in rounds of about 30 ms. Where the others slept at barriers for more than a quarter of a round, the next one
- * is a trial with one worker fewer, which is kept when its steps are 5 % faster. After a second a trial with one more tells
- * whether the CPU is free again, after two, four and eight seconds when it is not. Who leaves is the last worker: the
- * system moves the others to the CPUs that are free. A few rounds are a guess, so a team may be a few percent slower than
- * the best one.
+ * is a trial with one worker fewer. When its steps are 5 % faster than those of the round before and of one behind it,
+ * which has all workers again, fewer are kept: a single slow round of the larger team is no reason. After a second a
+ * trial with one more tells whether the CPU is free again, after two, four and eight seconds when it is not. Who leaves
+ * is the last worker: the system moves the others to the CPUs that are free. A few rounds are a guess, so a team may be a
+ * few percent slower than the best one.
  */
 #ifndef LS_PACE_H
 #define LS_PACE_H
@@ -18,9 +19,10 @@
 
 struct ls_pace {
     unsigned most, now, before; /* workers: of the team, of the next round, of the one before a trial */
-    bool trial;
+    enum { LS_PACE_STEADY, LS_PACE_TRIAL, LS_PACE_CHECK } round; /* the next; CHECK: of `before` again */
     bool useless_fewer;  /* the last trial had fewer workers and was useless: the next has more, if there are */
     double step_ns;      /* of a round that was no trial; 0: there was none */
+    double trial_ns;     /* of a trial with fewer workers, for its check */
     uint64_t next, hold; /* no trial before this time; how long none after a useless one */
 };
 

@@ -63,7 +63,8 @@ static void one_fewer_and_back(void **state)
     ls_pace_init(&p, 2);
     round_at(&p, 2, 0.5, 30);
     assert_int_equal(round_at(&p, 2, 0.5, 60), 1); /* a trial */
-    assert_int_equal(round_at(&p, 1, 0, at), 1);   /* faster */
+    assert_int_equal(round_at(&p, 1, 0, 90), 2);   /* faster: is it the CPU? */
+    assert_int_equal(round_at(&p, 2, 0.5, at), 1); /* it is */
     for (size_t i = 0; i < sizeof wait / sizeof wait[0]; i++) {
         const unsigned end = at + 1000 * wait[i];
 
@@ -77,6 +78,22 @@ static void one_fewer_and_back(void **state)
     assert_int_equal(round_at(&p, 1, 0, at), 2);
     assert_int_equal(round_at(&p, 0.6, 0, at += 30), 2);
     assert_int_equal(round_at(&p, 0.6, 0, at += 30), 2);
+}
+
+/* A round slow by chance: the check behind the trial tells. Then no trial for two seconds. */
+static void one_slow_round(void **state)
+{
+    struct ls_pace p;
+
+    (void)state;
+    ls_pace_init(&p, 2);
+    round_at(&p, 1, 0, 30);
+    assert_int_equal(round_at(&p, 3, 0.5, 60), 1); /* a trial */
+    assert_int_equal(round_at(&p, 2, 0, 90), 2);   /* faster: is it the CPU? */
+    assert_int_equal(round_at(&p, 1, 0, 120), 2);  /* no */
+    for (unsigned at = 150; at < 2120; at += 30)
+        assert_int_equal(round_at(&p, 3, 0.5, at), 2);
+    assert_int_equal(round_at(&p, 3, 0.5, 2150), 1);
 }
 
 /* Workers that sleep because there is little to do are not fewer for long. */
@@ -119,7 +136,7 @@ static void back_in_spite_of_sleep(void **state)
     assert_int_equal(p.now, 3);
     for (unsigned at = 10000; at < 40000; at += 30)
         round_at(&p, 4.0 / p.now, 0.4, at);
-    while (p.trial)
+    while (p.round != LS_PACE_STEADY)
         round_at(&p, 4.0 / p.now, 0.4, 40000);
     assert_int_equal(p.now, 4);
 }
@@ -201,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(undisturbed_stays),
         cmocka_unit_test(one_fewer_and_back),
+        cmocka_unit_test(one_slow_round),
         cmocka_unit_test(sleep_alone_is_no_reason),
         cmocka_unit_test(back_in_spite_of_sleep),
         cmocka_unit_test(two_fewer),
