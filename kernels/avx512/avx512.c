@@ -24,6 +24,7 @@
 #define LK_SKIP_TILES(X)    LK_DW_SKIP_TILES(X) LK_SKIP_ROW(X, 5) LK_SKIP_ROW(X, 6)
 
 #include "simd/gemm.h"
+#include "simd/gemm_dw.h"
 #include "simd/skip.h"
 #include "simd/conv.h"
 #include "simd/elementwise.h"

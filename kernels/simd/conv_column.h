@@ -7,7 +7,7 @@
 #ifndef LK_SIMD_CONV_COLUMN_H
 #define LK_SIMD_CONV_COLUMN_H
 
-#include "simd/gemm.h"
+#include "simd/gemm_tile.h"
 
 enum {
     TURNED_ROW = P * VL,        /* elements of a turned row: 16 channels, each a vector */

@@ -5,7 +5,7 @@
 #ifndef LK_SIMD_CONV_DW_H
 #define LK_SIMD_CONV_DW_H
 
-#include "simd/gemm.h"
+#include "simd/gemm_dw.h"
 
 enum { LEAST_POSITIONS = 8 }; /* positions for each one by which two taps of a tile lie apart */
 

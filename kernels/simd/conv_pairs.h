@@ -8,7 +8,7 @@
 #ifndef LK_SIMD_CONV_PAIRS_H
 #define LK_SIMD_CONV_PAIRS_H
 
-#include "simd/gemm.h"
+#include "simd/gemm_tile.h"
 
 enum {
     LEAST_LAG = 8, /* rows, as many chains as keep the FMA units busy while leaders or followers are alone */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Convolutions without groups, forward and data gradient: the products of simd/gemm.h over overlapping rows, sample by
+ * Convolutions without groups, forward and data gradient: the tiles of gemm_tile.h over overlapping rows, sample by
  * sample. A tap is a part of the chains.
  */
 #ifndef LK_SIMD_CONV_TILES_H

@@ -10,7 +10,7 @@
 #ifndef LK_SIMD_SKIP_H
 #define LK_SIMD_SKIP_H
 
-#include "simd/gemm.h"
+#include "simd/gemm_dw.h"
 
 /* Terms of a part: at most a list; in gemm_fwd_skip no more than half a megabyte of weights, which stay in L2. */
 enum { LIST_PART = 1024, LIST_ROOM = LIST_PART + P, PART_WEIGHTS = 1 << 17, SAMPLES_PART = 512 };

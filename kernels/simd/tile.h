@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which register tile a product takes (lk_tile_fn): the full one of simd/gemm.h, the convolutions and skip.h. Rows are
+ * Which register tile a product takes (lk_tile_fn): the full one of gemm_tile.h, the convolutions and skip.h. Rows are
  * equalised over the tiles of a call, so most are a little lower.
  */
 #ifndef LK_SIMD_TILE_H
