@@ -15,6 +15,14 @@ static struct lk_tile dense_tile(size_t rows, size_t rows_1, size_t N)
     return vectors_at(N, 0) == NV ? (struct lk_tile){rows, NR} : (struct lk_tile){rows_1, VL};
 }
 
+/* Few columns go the other way round: their lanes are rows. */
+static struct lk_tile dw_tile_of(size_t N)
+{
+    if (N < P && mostly_idle(N, 0))
+        return (struct lk_tile){NR, N < LK_MR_DW ? N : LK_MR_DW};
+    return dense_tile(LK_MR_DW, LK_MR_DW_1, N);
+}
+
 static struct lk_tile skip_tile(size_t rows, size_t N)
 {
     const size_t vectors = (N + VL - 1) / VL;
@@ -29,7 +37,7 @@ static struct lk_tile tile_of(enum lk_slot slot, size_t N, size_t groups)
     case LK_SLOT_gemm_dx:
         return dense_tile(LK_MR, LK_MR_1, N);
     case LK_SLOT_gemm_dw:
-        return dense_tile(LK_MR_DW, LK_MR_DW_1, N);
+        return dw_tile_of(N);
     case LK_SLOT_gemm_fwd_skip:
         return skip_tile(LK_MR_SKIP, N);
     case LK_SLOT_gemm_dw_skip:

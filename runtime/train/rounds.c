@@ -129,7 +129,7 @@ static bool run_round(struct ls_run *r, const struct ls_crew *c, struct ls_accou
 }
 
 /* The part of the team that the pace wants runs a round. */
-static void run_part(struct ls_run *r, const struct ls_crew *c, struct ls_account *a, size_t first, size_t end)
+static void run_paced(struct ls_run *r, const struct ls_crew *c, struct ls_account *a, size_t first, size_t end)
 {
     struct ls_worker w = ls_team_part(c->first, r->pace.now);
     const struct ls_crew part = {.all = c->all, .first = &w};
@@ -170,7 +170,7 @@ bool ls_run_steps(struct ls_run *r, const struct ls_crew *c, struct ls_account *
 
         end = first + (steps < rest ? steps : rest);
         if (c->first->t < r->pace.now)
-            run_part(r, c, a, first, end);
+            run_paced(r, c, a, first, end);
         ls_barrier_wait(c->first);
         if (!r->more)
             return false;

@@ -180,6 +180,8 @@ static void names_tiles(void **state)
             assert_int_equal(sscanf(find(e, "1", "forward")->tile, "%zu x %zu", &rows[0], &cols[0]), 2);
             assert_int_equal(sscanf(find(e, "3", "forward")->tile, "%zu x %zu", &rows[1], &cols[1]), 2);
             assert_true(rows[0] * cols[0] == rows[1] * cols[1] && rows[0] < rows[1]);
+            assert_int_equal(sscanf(find(e, "5", "grad")->tile, "%zu x %zu", &rows[0], &cols[0]), 2);
+            assert_true(cols[0] <= 10 && rows[0] > 10); /* turned */
         }
         lockstep_explained_free(e);
         lockstep_model_free(m);
