@@ -74,7 +74,7 @@ Setup setup_gather_u8()
                 for (size_t m = 0; m < s.m; m++)
                     index.get()[m] = next_random() % kRows;
                 return Job{[=, m = s.m, n = s.n, length = s.k] {
-                               k.gather_u8(m, n, length, src.get(), features, index.get(), 1.0f / 255, x);
+                               k.gather_u8(m, n, length, src.get(), features, index.get(), 1.0f / 255, x, nullptr, 0);
                            },
                            0,
                            {product(s.m, features), bytes(s)}};

@@ -29,8 +29,8 @@ struct Images {
 
         std::iota(index.begin(), index.end(), 0);
         bench_digits(n, bytes.data());
-        k.gather_u8(n, kPixels, 1, bytes.data(), kPixels, index.data(), 1.0f / 255.0f, {x.get(), value_ld(n), 1});
-        k.nonzero(n, kPixels, x.get(), value_ld(n), bits.get(), n);
+        k.gather_u8(n, kPixels, 1, bytes.data(), kPixels, index.data(), 1.0f / 255.0f, {x.get(), value_ld(n), 1},
+                    bits.get(), n);
     }
 
     double bytes() const
@@ -51,17 +51,6 @@ std::vector<Shape> shapes()
 }
 
 } // namespace
-
-Setup setup_nonzero()
-{
-    return {{{"mnist/100x784", 100}, {"mnist/512x784", 512}}, [](const lk_kernels &k, const Shape &s) {
-                const Images a(k, s.m);
-
-                return Job{[=] { k.nonzero(a.rows, kPixels, a.x.get(), value_ld(a.rows), a.bits.get(), a.rows); },
-                           0,
-                           {panel_bytes(s.m, kPixels), panel_bytes(s.m, kPixels) / 32}};
-            }};
-}
 
 Setup setup_finite()
 {

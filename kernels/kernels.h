@@ -94,20 +94,13 @@ typedef void lk_gemm_dw_fn(size_t M, size_t N, size_t K, const float *X, size_t 
 
 /* ---- products that leave zeros out ---- */
 
-/*
- * nonzero: which elements of a matrix are not 0.
- *   bit c of Z[p * ldz + m] = X[m][16 p + c] != 0, for NaN 1; a subnormal counts as 0; 0 in the pad
- * X     (M, N) panels, ldx, in        Z     [ceil(N/16)][M] of 16 bits, panels ldz >= M apart, out
- */
-typedef void lk_nonzero_fn(size_t M, size_t N, const float *X, size_t ldx, uint16_t *Z, size_t ldz);
-
 /* finite: 1 when none of the n floats is infinite or NaN, else 0. */
 typedef int lk_finite_fn(size_t n, const float *x);
 
 /*
  * gemm_fwd_skip: as gemm_fwd, the terms with A[m][k] = 0 left out: the same bits, since fma(0, w, chain) = chain for
  * finite w, but for the sign of a 0, which the last + 0 makes +.
- * Z     bits of A as nonzero gives them, ldz; 1 where A is 0 is allowed, not in the pad        W     finite
+ * Z     bits of A as gather_u8 gives them, ldz; 1 where A is 0 is allowed, not in the pad        W     finite
  * Returns the fused multiply-adds done, at most M N K: an instruction set may compute zeros that lie among others.
  * Source: lists of columns with entries, as in sparse products by blocks of rows (Saad 2003, 3.4).
  */
@@ -193,12 +186,14 @@ typedef void lk_softmax_xent_fn(size_t M, size_t N, const float *Z, size_t ldz, 
                                 float *D, size_t ldd, float *loss, uint8_t *hit);
 
 /*
- * gather_u8: chosen samples of a byte matrix as floats.
+ * gather_u8: chosen samples of a byte matrix as floats and, where L = 1, which of these are not 0.
  *   X[b,c,l] = float(src[index[b] * lds + c * L + l]) * scale
+ *   bit c of Z[p * ldz + b] = X[b,16 p + c] != 0, for NaN 1; a subnormal counts as 0; 0 in the pad
  * src   (any, C L) bytes in PyTorch's order, lds bytes apart, in        index (B) in        x  (B, C, L) out
+ * Z     [ceil(C/16)][B] of 16 bits, panels ldz >= B apart, out, L = 1; NULL: not wanted
  */
 typedef void lk_gather_u8_fn(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
-                             float scale, struct lk_view x);
+                             float scale, struct lk_view x, uint16_t *Z, size_t ldz);
 
 /* add: y[i] = a[i] + b[i]. (n) in, (n) in, (n) out; y may equal a or b. Folds the tree of gradient shards. */
 typedef void lk_add_fn(size_t n, const float *a, const float *b, float *y);
@@ -515,7 +510,6 @@ typedef void lk_peak_copy_fn(size_t n, const float *x, float *y);
     X(gemm_fwd)                                                                                                        \
     X(gemm_dx)                                                                                                         \
     X(gemm_dw)                                                                                                         \
-    X(nonzero)                                                                                                         \
     X(finite)                                                                                                          \
     X(gemm_fwd_skip)                                                                                                   \
     X(gemm_dw_skip)                                                                                                    \

@@ -6,10 +6,18 @@
 enum { P = LK_PANEL };
 
 void LK_FN(gather_u8)(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index, float scale,
-                      struct lk_view x)
+                      struct lk_view x, uint16_t *Z, size_t ldz)
 {
     for (size_t b = 0; b < B; b++) {
         const uint8_t *from = src + index[b] * lds;
+
+        for (size_t p = 0; Z && p < lk_panels(C); p++) {
+            unsigned bits = 0;
+
+            for (size_t c = 0; c < width(C, p); c++)
+                bits |= (unsigned)((float)from[p * P + c] * scale != 0.0f) << c;
+            Z[p * ldz + b] = (uint16_t)bits;
+        }
 
         for (size_t c = 0; c < lk_panels(C) * P; c++)
             for (size_t l = 0; l < L; l++)

@@ -10,18 +10,6 @@ static int has_bit(const uint16_t *Z, size_t ldz, size_t m, size_t k)
     return Z[k / P * ldz + m] >> k % P & 1;
 }
 
-void LK_FN(nonzero)(size_t M, size_t N, const float *X, size_t ldx, uint16_t *Z, size_t ldz)
-{
-    for (size_t p = 0; p < lk_panels(N); p++)
-        for (size_t m = 0; m < M; m++) {
-            unsigned bits = 0;
-
-            for (size_t c = 0; c < width(N, p); c++)
-                bits |= (unsigned)(X[p * ldx + m * P + c] != 0.0f) << c;
-            Z[p * ldz + m] = (uint16_t)bits;
-        }
-}
-
 int LK_FN(finite)(size_t n, const float *x)
 {
     int all = 1;

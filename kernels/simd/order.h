@@ -17,6 +17,16 @@ static inline void gather_tail(const uint8_t *from, size_t n, vf scale, float *t
         v_store(to + j * VL, v_and(keep.m[j], v_mul(v_from_u8(bytes + j * VL), scale)));
 }
 
+/* Which of the 16 values of a row are not 0, a bit each. */
+static inline uint16_t row_bits(const float *x)
+{
+    unsigned zero = 0;
+
+    for (int j = 0; j < VPP; j++)
+        zero |= v_bits(v_eq(v_load(x + j * VL), v_zero())) << (j * VL);
+    return (uint16_t)~zero;
+}
+
 /* Rows of n bytes, index[b] * lds behind src: anywhere in memory. */
 struct scattered {
     size_t B, n;
@@ -45,7 +55,7 @@ static inline void prefetch_rows(const struct scattered *s, size_t b, size_t i, 
 
 /* L = 1. Groups of rows, so that stores run along a panel while the bytes of the group stay in L1, those of the next one
  * on their way. */
-static inline void gather_rows(const struct scattered *s, vf scale, struct lk_view x)
+static inline void gather_rows(const struct scattered *s, vf scale, struct lk_view x, uint16_t *Z, size_t ldz)
 {
     const size_t panels = lk_panels(s->n);
 
@@ -59,12 +69,13 @@ static inline void gather_rows(const struct scattered *s, vf scale, struct lk_vi
                 const uint8_t *from = scattered_row(s, row) + p * LK_PANEL;
                 float *to = x.p + p * x.ld + row * x.pitch * LK_PANEL;
 
-                if (s->n - p * LK_PANEL < LK_PANEL) {
+                if (s->n - p * LK_PANEL < LK_PANEL)
                     gather_tail(from, s->n - p * LK_PANEL, scale, to);
-                    continue;
-                }
-                for (int j = 0; j < VPP; j++)
-                    v_store(to + j * VL, v_mul(v_from_u8(from + j * VL), scale));
+                else
+                    for (int j = 0; j < VPP; j++)
+                        v_store(to + j * VL, v_mul(v_from_u8(from + j * VL), scale));
+                if (Z)
+                    Z[p * ldz + row] = row_bits(to);
             }
         }
     }
@@ -104,12 +115,12 @@ static inline void gather_panel(size_t n, size_t L, const uint8_t *from, struct 
 }
 
 static void gather_u8(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index, float scale,
-                      struct lk_view x)
+                      struct lk_view x, uint16_t *Z, size_t ldz)
 {
     const struct scattered s = {B, C * L, src, lds, index};
 
     if (L == 1) {
-        gather_rows(&s, v_set1(scale), x);
+        gather_rows(&s, v_set1(scale), x, Z, ldz);
         return;
     }
     prefetch_rows(&s, 0, 0, 1);

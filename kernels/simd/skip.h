@@ -15,22 +15,6 @@
 /* Terms of a part: at most a list; in gemm_fwd_skip no more than half a megabyte of weights, which stay in L2. */
 enum { LIST_PART = 1024, LIST_ROOM = LIST_PART + P, PART_WEIGHTS = 1 << 17, SAMPLES_PART = 512 };
 
-static void nonzero(size_t M, size_t N, const float *X, size_t ldx, uint16_t *Z, size_t ldz)
-{
-    for (size_t p = 0; p < lk_panels(N); p++) {
-        const unsigned keep = N - p * P < P ? (1u << (N - p * P)) - 1 : 0xffff;
-
-        for (size_t m = 0; m < M; m++) {
-            const float *x = X + p * ldx + m * P;
-            unsigned zero = 0;
-
-            for (int j = 0; j < VPP; j++)
-                zero |= v_bits(v_eq(v_load(x + j * VL), v_zero())) << (j * VL);
-            Z[p * ldz + m] = (uint16_t)(~zero & keep);
-        }
-    }
-}
-
 /* n values are finite: x - x is +0 of these only. */
 static int all_finite(size_t n, const float *x)
 {

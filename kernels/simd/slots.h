@@ -24,7 +24,6 @@
     X(gemm_dw, gemm_dw)                                                                                                \
     X(gemm_fwd_skip, gemm_fwd_skip)                                                                                    \
     X(gemm_dw_skip, gemm_dw_skip)                                                                                      \
-    X(nonzero, nonzero)                                                                                                \
     X(finite, all_finite)                                                                                              \
     X(transpose, transpose)                                                                                            \
     X(conv_fwd, conv_fwd)                                                                                              \

@@ -349,7 +349,7 @@ static inline size_t ls_at(const struct ls_node *n, struct ls_buffer b, size_t m
     return c / LK_PANEL * b.ld + (m * b.pitch + l) * LK_PANEL + c % LK_PANEL;
 }
 
-/* Bits of the input for the rows in context (kernels.h, nonzero), panels graph->block apart. */
+/* Bits of the input for the rows in context (kernels.h, gather_u8), panels graph->block apart. */
 static inline uint16_t *ls_bits(const struct ls_context *c, const struct ls_node *input)
 {
     return (uint16_t *)(void *)(c->act + c->own + input->bits_offset) + c->row;

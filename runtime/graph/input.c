@@ -29,9 +29,7 @@ static void forward(const struct ls_node *n, const struct ls_context *c)
 
     if (s->bytes) {
         c->k->gather_u8(c->rows, n->channels, n->length, s->bytes, n->features, s->index + c->batch_row, 1.0f / 255.0f,
-                        ls_view(c, n->y));
-        if (n->has_bits && c->skip)
-            c->k->nonzero(c->rows, n->features, ls_rows(c, n->y), n->y.ld, ls_bits(c, n), n->graph->block);
+                        ls_view(c, n->y), n->has_bits && c->skip ? ls_bits(c, n) : NULL, n->graph->block);
         return;
     }
     pack_floats(n, c, ls_rows(c, n->y));

@@ -31,10 +31,7 @@ static const char *slots_of(const struct ls_engine *e, const struct ls_node *n, 
     slots = n->kernels[call[phase]];
     if (!slots)
         return NULL;
-    snprintf(text, 48, "%s%s", slots,
-             n->has_bits && e->skip                                 ? " nonzero"
-             : phase != LS_PHASE_BACKWARD && leaves_zeros_out(e, n) ? "_skip"
-                                                                    : "");
+    snprintf(text, 48, "%s%s", slots, phase != LS_PHASE_BACKWARD && leaves_zeros_out(e, n) ? "_skip" : "");
     return text;
 }
 

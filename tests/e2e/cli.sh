@@ -223,7 +223,7 @@ explained() {
     bad 2 '--epochs: this command has no such option' explain --epochs 3
     bad 2 'batch: expected at most the 2500 rows of the data, got 2501' explain --data "$tiny" --batch 2501
     "$lockstep" explain "${small[@]:0:6}" --threads 2 --isa ref --zero-skip on >"$out" || fail 'explain: expected exit code 0'
-    for row in 'input +input +forward +gather_u8 nonzero +ref +250 rows a call +2 ' '1 +linear.16. +forward +gemm_fwd_skip . relu +ref ' \
+    for row in 'input +input +forward +gather_u8 +ref +250 rows a call +2 ' '1 +linear.16. +forward +gemm_fwd_skip . relu +ref ' \
         '3 +linear.10. +backward +gemm_dx . relu. +ref ' '3 +linear.10. +grad +gemm_dw +ref .*FMA' \
         ' +update +adam transpose +ref ' 'sum of the ops ' ' +waiting +2 barriers ' ' +other ' 'step [0-9.]+ us, without the clocks'; do
         grep -qE "^$row" "$out" || fail "explain: expected /$row/: $(cat "$out")"

@@ -37,7 +37,7 @@ static void scalars(struct kc *c, enum kc_role role, const char *name)
     kc_samples(c, role, name, c->B, 1, 1, pitch, 0, kc_ld_of(c, kc_sample_rows(c->B, 1, pitch, 0) * P));
 }
 
-enum { SRC, INDEX, GATHERED };
+enum { SRC, INDEX, GATHERED, BITS };
 
 static void gather_setup(struct kc *c)
 {
@@ -57,6 +57,10 @@ static void gather_setup(struct kc *c)
     kc_bytes(c, KC_IN, "src", rows, c->C * c->L, lds);
     kc_u32(c, KC_IN, "index", c->B);
     kc_samples(c, KC_OUT, "x", c->B, c->C, c->L, pitch, 1, kc_ld_of(c, kc_sample_rows(c->B, c->L, pitch, 2) * P));
+    if (one && kc_below(c, 2))
+        kc_bits(c, KC_OUT, "Z", c->B, c->C, kc_ld_of(c, c->B));
+    else
+        kc_absent(c);
     index = kc_contents(c, INDEX);
     for (size_t b = 0; b < c->B; b++)
         index[b] = (uint32_t)(kc_below(c, 8) ? kc_below(c, rows) : rows - 1);
@@ -66,7 +70,8 @@ static void gather_setup(struct kc *c)
 
 static void gather_call(const struct lk_kernels *k, struct kc *c)
 {
-    k->gather_u8(c->B, c->C, c->L, kc_p(c, SRC), kc_ld(c, SRC), kc_p(c, INDEX), c->scale, kc_view(c, GATHERED));
+    k->gather_u8(c->B, c->C, c->L, kc_p(c, SRC), kc_ld(c, SRC), kc_p(c, INDEX), c->scale, kc_view(c, GATHERED),
+                 kc_p(c, BITS), kc_ld(c, BITS));
 }
 
 const struct kc_case kc_case_gather_u8 = {gather_setup, gather_call};

@@ -77,25 +77,6 @@ static size_t panels_ld(struct kc *c, size_t rows)
     return kc_ld_of(c, rows * P);
 }
 
-enum { NZ_X, NZ_Z };
-
-static void nonzero_setup(struct kc *c)
-{
-    c->M = kc_dim(c, 100);
-    c->N = kc_dim(c, 100);
-    kc_panels(c, KC_IN, "X", c->M, c->N, panels_ld(c, c->M));
-    sow_zeros(c, NZ_X, c->M, c->N);
-    kc_bits(c, KC_OUT, "Z", c->M, c->N, kc_ld_of(c, c->M));
-    kc_shape(c, "M=%zu N=%zu", c->M, c->N);
-}
-
-static void nonzero_call(const struct lk_kernels *k, struct kc *c)
-{
-    k->nonzero(c->M, c->N, kc_p(c, NZ_X), kc_ld(c, NZ_X), kc_p(c, NZ_Z), kc_ld(c, NZ_Z));
-}
-
-const struct kc_case kc_case_nonzero = {nonzero_setup, nonzero_call};
-
 /* Numbers, of which none or a few are not finite, anywhere. */
 static void finite_setup(struct kc *c)
 {

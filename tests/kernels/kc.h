@@ -114,7 +114,7 @@ void kc_samples(struct kc *c, enum kc_role role, const char *name, size_t B, siz
 size_t kc_sample_rows(size_t B, size_t L, size_t pitch, size_t halo);
 void kc_vector(struct kc *c, enum kc_role role, const char *name, size_t n);
 void kc_u32(struct kc *c, enum kc_role role, const char *name, size_t n);
-/* Panels of 16 bits for each row, as nonzero writes them. */
+/* Panels of 16 bits for each row, as gather_u8 writes them. */
 void kc_bits(struct kc *c, enum kc_role role, const char *name, size_t rows, size_t columns, size_t ld);
 void kc_bytes(struct kc *c, enum kc_role role, const char *name, size_t rows, size_t len, size_t ld);
 void kc_absent(struct kc *c);

@@ -514,21 +514,30 @@ CRASHES static void xent_needs_gradient(size_t M, size_t N, const float *Z, size
 }
 
 static void gather_reads_16(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
-                            float scale, struct lk_view x)
+                            float scale, struct lk_view x, uint16_t *Z, size_t ldz)
 {
     for (size_t b = 0; b < B; b++) {
         volatile uint8_t past = C && L ? src[index[b] * lds + lk_panels(C * L) * P - 1] : 0;
 
         (void)past;
     }
-    good->gather_u8(B, C, L, src, lds, index, scale, x);
+    good->gather_u8(B, C, L, src, lds, index, scale, x, Z, ldz);
+}
+
+/* Bits also of what stands in the pad of the last panel. */
+static void gather_bits_of_the_pad(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
+                                   float scale, struct lk_view x, uint16_t *Z, size_t ldz)
+{
+    good->gather_u8(B, C, L, src, lds, index, scale, x, Z, ldz);
+    for (size_t b = 0; Z && C % P && b < B; b++)
+        Z[C / P * ldz + b] |= 1u << 15;
 }
 
 /* The bytes taken as (L, C). */
 static void gather_channels_last(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
-                                 float scale, struct lk_view x)
+                                 float scale, struct lk_view x, uint16_t *Z, size_t ldz)
 {
-    good->gather_u8(B, C, L, src, lds, index, scale, x);
+    good->gather_u8(B, C, L, src, lds, index, scale, x, Z, ldz);
     for (size_t b = 0; b < B; b++)
         for (size_t c = 0; c < C; c++)
             for (size_t l = 0; l < L; l++)
@@ -844,6 +853,7 @@ static const struct broken table[] = {
     BROKEN(softmax_xent, xent_needs_gradient, "gradient not optional"),
     BROKEN(gather_u8, gather_reads_16, "reads whole groups of 16 bytes"),
     BROKEN(gather_u8, gather_channels_last, "bytes taken as (L, C)"),
+    BROKEN(gather_u8, gather_bits_of_the_pad, "bits of the pad set"),
     {.what = "right (must pass)", .slot = LK_SLOT_max_pool_fwd, .k.max_pool_fwd = max_right, .right = true},
     BROKEN(max_pool_fwd, max_last, "the last maximum wins"),
     BROKEN(max_pool_fwd, max_nan_dropped, "NaN dropped"),
