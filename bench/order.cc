@@ -58,7 +58,7 @@ Setup setup_transpose()
             }};
 }
 
-/* Samples of n channels of k positions, out of 8192 (6 MiB) in random order. */
+/* Samples of n channels of k positions, out of 8192 (6 MiB) in random order; of plain rows also which are not 0. */
 Setup setup_gather_u8()
 {
     return {{{"mnist/100x784", 100, 784, 1}, {"mnist/512x784", 512, 784, 1}, {"conv1d/128x28x28", 128, 28, 28}},
@@ -68,13 +68,15 @@ Setup setup_gather_u8()
                 Buffer<uint8_t> src(kRows * features);
                 Buffer<uint32_t> index(s.m);
                 const Value x(s.m, s.n, s.k);
+                Buffer<uint16_t> bits(s.k == 1 ? lk_panels(s.n) * s.m : 0);
 
                 for (size_t i = 0; i < kRows * features; i++)
                     src.get()[i] = static_cast<uint8_t>(next_random());
                 for (size_t m = 0; m < s.m; m++)
                     index.get()[m] = next_random() % kRows;
                 return Job{[=, m = s.m, n = s.n, length = s.k] {
-                               k.gather_u8(m, n, length, src.get(), features, index.get(), 1.0f / 255, x, nullptr, 0);
+                               k.gather_u8(m, n, length, src.get(), features, index.get(), 1.0f / 255, x,
+                                           length == 1 ? bits.get() : nullptr, m);
                            },
                            0,
                            {product(s.m, features), bytes(s)}};

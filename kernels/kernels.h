@@ -190,7 +190,7 @@ typedef void lk_softmax_xent_fn(size_t M, size_t N, const float *Z, size_t ldz, 
  *   X[b,c,l] = float(src[index[b] * lds + c * L + l]) * scale
  *   bit c of Z[p * ldz + b] = X[b,16 p + c] != 0, for NaN 1; a subnormal counts as 0; 0 in the pad
  * src   (any, C L) bytes in PyTorch's order, lds bytes apart, in        index (B) in        x  (B, C, L) out
- * Z     [ceil(C/16)][B] of 16 bits, panels ldz >= B apart, out, L = 1; NULL: not wanted
+ * Z     [ceil(C/16)][B] of 16 bits, panels ldz >= B apart, out; NULL: not wanted, or L > 1
  */
 typedef void lk_gather_u8_fn(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
                              float scale, struct lk_view x, uint16_t *Z, size_t ldz);

@@ -63,6 +63,8 @@ static inline void gather_rows(const struct scattered *s, vf scale, struct lk_vi
         const size_t end = smaller(b + TOGETHER, s->B);
 
         for (size_t p = 0; p < panels; p++) {
+            uint16_t *z = Z ? Z + p * ldz : NULL;
+
             if (p * LK_PANEL % LINE == 0)
                 prefetch_rows(s, end, p * LK_PANEL / LINE, LINES);
             for (size_t row = b; row < end; row++) {
@@ -74,8 +76,8 @@ static inline void gather_rows(const struct scattered *s, vf scale, struct lk_vi
                 else
                     for (int j = 0; j < VPP; j++)
                         v_store(to + j * VL, v_mul(v_from_u8(from + j * VL), scale));
-                if (Z)
-                    Z[p * ldz + row] = row_bits(to);
+                if (z)
+                    z[row] = row_bits(to);
             }
         }
     }

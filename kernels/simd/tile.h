@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which register tile a product takes (lk_tile_fn): the full one of gemm_tile.h, the convolutions and skip.h. Rows are
- * equalised over the tiles of a call, so most are a little lower.
+ * Which register tile a product takes (lk_tile_fn): the full one of gemm_tile.h, the convolutions and skip.h, of
+ * the first columns. Rows are equalised over the tiles of a call, so most are a little lower.
  */
 #ifndef LK_SIMD_TILE_H
 #define LK_SIMD_TILE_H
 
 #include "simd/conv.h"
+#include "simd/gemm_dw.h"
 #include "simd/skip.h"
 
 /* Of NV vectors, or of one with more rows. */

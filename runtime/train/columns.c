@@ -3,8 +3,7 @@
 
 #include "train/reduce.h"
 
-/* STRIP_SKIP: with zeros left out, for the list of what is left is made once for a strip. PART_ROWS, PART_PANELS: fewer
- * read a strip of weights, or the rows, too often (docs/performance.md). */
+/* PART_ROWS, PART_PANELS: fewer read a strip of weights, or the rows, too often (docs/performance.md). */
 enum { STRIP = 2, STRIP_SKIP = 4, PART_ROWS = 50, PART_PANELS = 8 };
 
 static size_t smaller(size_t a, size_t b)
@@ -36,15 +35,17 @@ bool ls_columns_own_input(const struct ls_engine *e, unsigned T)
     return e->own_input && T > 1;
 }
 
-static size_t strip_of(const struct ls_shared *s)
+/* Panels of a strip for T workers. With zeros left out the list of what is left is made once for a strip: a wide one,
+ * unless that has two workers read weights where one would. */
+static size_t strip_of(const struct ls_shared *s, unsigned T)
 {
-    return s->skips ? STRIP_SKIP : STRIP;
+    return s->skips && 2 * s->panels >= (2 * STRIP_SKIP - 1) * (size_t)T ? STRIP_SKIP : STRIP;
 }
 
 /* The next rectangle of places [at, end), as large as there is one; returns the place behind it. */
-static size_t next_rectangle(const struct ls_shared *s, size_t at, size_t end, struct ls_rectangle *out)
+static size_t next_rectangle(const struct ls_shared *s, size_t strip, size_t at, size_t end, struct ls_rectangle *out)
 {
-    const size_t rows = s->rows, strip = strip_of(s), panel = at / (strip * rows) * strip, begin = panel * rows;
+    const size_t rows = s->rows, panel = at / (strip * rows) * strip, begin = panel * rows;
     const size_t width = smaller(strip, s->panels - panel);
     const size_t stop = smaller(end, begin + width * rows), row = (at - begin) / width;
     size_t whole = end / rows - panel; /* panels to the end */
@@ -89,23 +90,25 @@ static struct ls_rectangle part_of(const struct ls_shared *s, struct ls_rectangl
 
 size_t ls_columns_pieces(const struct ls_shared *s, const struct ls_worker *w)
 {
+    const size_t strip = strip_of(s, w->T);
     struct ls_rectangle r;
     size_t at, end, pieces = 0;
 
     for (ls_span(s->panels * s->rows, w->T, w->t, &at, &end); at < end; pieces += parts_of(s, &r))
-        at = next_rectangle(s, at, end, &r);
+        at = next_rectangle(s, strip, at, end, &r);
     return pieces;
 }
 
 struct ls_rectangle ls_columns_piece(const struct ls_shared *s, unsigned T, size_t piece)
 {
+    const size_t strip = strip_of(s, T);
     struct ls_rectangle r = {0, 0, 0, 0};
     size_t at, end, parts = 0, part = piece % LS_COLUMNS_PIECES;
 
     ls_span(s->panels * s->rows, T, piece / LS_COLUMNS_PIECES, &at, &end);
     do {
         part -= parts;
-        at = next_rectangle(s, at, end, &r);
+        at = next_rectangle(s, strip, at, end, &r);
         parts = parts_of(s, &r);
     } while (part >= parts);
     return part_of(s, r, parts, part);

@@ -39,6 +39,18 @@ static void scalars(struct kc *c, enum kc_role role, const char *name)
 
 enum { SRC, INDEX, GATHERED, BITS };
 
+/* A share of the bytes is 0, of any size. */
+static void sow_zero_bytes(struct kc *c, size_t rows)
+{
+    const size_t of_ten = kc_below(c, 11);
+    uint8_t *src = kc_contents(c, SRC);
+
+    for (size_t m = 0; m < rows; m++)
+        for (size_t i = 0; i < c->C * c->L; i++)
+            if (kc_below(c, 10) < of_ten)
+                src[m * c->buf[SRC].ld + i] = 0;
+}
+
 static void gather_setup(struct kc *c)
 {
     const size_t rows = 1 + kc_below(c, 60), one = kc_below(c, 2);
@@ -57,10 +69,11 @@ static void gather_setup(struct kc *c)
     kc_bytes(c, KC_IN, "src", rows, c->C * c->L, lds);
     kc_u32(c, KC_IN, "index", c->B);
     kc_samples(c, KC_OUT, "x", c->B, c->C, c->L, pitch, 1, kc_ld_of(c, kc_sample_rows(c->B, c->L, pitch, 2) * P));
-    if (one && kc_below(c, 2))
-        kc_bits(c, KC_OUT, "Z", c->B, c->C, kc_ld_of(c, c->B));
+    if (one && kc_below(c, 2)) /* not KC_OUT: bits may be those that mark "not written" */
+        kc_bits(c, KC_INOUT, "Z", c->B, c->C, kc_ld_of(c, c->B));
     else
         kc_absent(c);
+    sow_zero_bytes(c, rows);
     index = kc_contents(c, INDEX);
     for (size_t b = 0; b < c->B; b++)
         index[b] = (uint32_t)(kc_below(c, 8) ? kc_below(c, rows) : rows - 1);

@@ -524,6 +524,15 @@ static void gather_reads_16(size_t B, size_t C, size_t L, const uint8_t *src, si
     good->gather_u8(B, C, L, src, lds, index, scale, x, Z, ldz);
 }
 
+/* A bit also for a first 0. */
+static void gather_bit_of_a_zero(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
+                                 float scale, struct lk_view x, uint16_t *Z, size_t ldz)
+{
+    good->gather_u8(B, C, L, src, lds, index, scale, x, Z, ldz);
+    for (size_t b = 0; Z && C && b < B; b++)
+        Z[b] |= 1u;
+}
+
 /* Bits also of what stands in the pad of the last panel. */
 static void gather_bits_of_the_pad(size_t B, size_t C, size_t L, const uint8_t *src, size_t lds, const uint32_t *index,
                                    float scale, struct lk_view x, uint16_t *Z, size_t ldz)
@@ -854,6 +863,7 @@ static const struct broken table[] = {
     BROKEN(gather_u8, gather_reads_16, "reads whole groups of 16 bytes"),
     BROKEN(gather_u8, gather_channels_last, "bytes taken as (L, C)"),
     BROKEN(gather_u8, gather_bits_of_the_pad, "bits of the pad set"),
+    BROKEN(gather_u8, gather_bit_of_a_zero, "a bit for a zero"),
     {.what = "right (must pass)", .slot = LK_SLOT_max_pool_fwd, .k.max_pool_fwd = max_right, .right = true},
     BROKEN(max_pool_fwd, max_last, "the last maximum wins"),
     BROKEN(max_pool_fwd, max_nan_dropped, "NaN dropped"),

@@ -99,6 +99,8 @@ static void whole_strips(void **state)
     assert_piece(low, 0, (struct ls_rectangle){0, 4, 0, 35});
     assert_piece(low, LS_COLUMNS_PIECES, (struct ls_rectangle){0, 4, 35, 5});
     assert_piece(low, LS_COLUMNS_PIECES + 1, (struct ls_rectangle){4, 3, 0, 40});
+    assert_pieces((struct ls_shared){4, 40, true}, 0, 1);
+    assert_piece((struct ls_shared){4, 40, true}, 0, (struct ls_rectangle){0, 2, 0, 40}); /* too narrow for that */
 }
 
 static void digest(const char *net, unsigned threads, const char *isa, const char *zero_skip, char out[33])
