@@ -17,17 +17,13 @@ size_t ls_pace_steps(const struct ls_pace *p)
     return p->step_ns > 0.0 && p->step_ns < ROUND_NS ? (size_t)(ROUND_NS / p->step_ns) : 1;
 }
 
-static uint64_t longer(uint64_t hold)
-{
-    return hold < hold_most ? 2 * hold : hold_most;
-}
-
 /* The trial is over: its team stays, or not. */
 static void settle(struct ls_pace *p, unsigned team, bool worth, uint64_t now)
 {
     p->round = LS_PACE_STEADY;
     p->now = worth ? team : p->before;
     p->useless_fewer = !worth && team < p->before;
+    p->hold = worth ? SECOND : p->hold < hold_most ? 2 * p->hold : hold_most;
     p->next = now + p->hold;
 }
 
@@ -35,20 +31,14 @@ static void settle(struct ls_pace *p, unsigned team, bool worth, uint64_t now)
 static void judge(struct ls_pace *p, double step_ns, uint64_t now)
 {
     if (p->round == LS_PACE_CHECK) {
-        const bool worth = p->trial_ns < faster * step_ns;
-
         p->step_ns = step_ns;
-        p->hold = worth ? SECOND : p->hold;
-        settle(p, p->before - 1, worth, now);
+        settle(p, p->before - 1, p->trial_ns < faster * step_ns, now);
     } else if (p->now < p->before && step_ns < faster * p->step_ns) {
         p->round = LS_PACE_CHECK;
         p->trial_ns = step_ns;
         p->now = p->before;
     } else {
-        const bool worth = p->now > p->before && step_ns < p->step_ns;
-
-        p->hold = worth ? SECOND : longer(p->hold);
-        settle(p, p->now, worth, now);
+        settle(p, p->now, p->now > p->before && step_ns < p->step_ns, now);
     }
 }
 

@@ -80,7 +80,7 @@ static void one_fewer_and_back(void **state)
     assert_int_equal(round_at(&p, 0.6, 0, at += 30), 2);
 }
 
-/* A round slow by chance: the check behind the trial tells. Then no trial for a second. */
+/* A round slow by chance: the check behind the trial tells. Then no trial for two seconds. */
 static void one_slow_round(void **state)
 {
     struct ls_pace p;
@@ -91,9 +91,9 @@ static void one_slow_round(void **state)
     assert_int_equal(round_at(&p, 3, 0.5, 60), 1); /* a trial */
     assert_int_equal(round_at(&p, 2, 0, 90), 2);   /* faster: is it the CPU? */
     assert_int_equal(round_at(&p, 1, 0, 120), 2);  /* no */
-    for (unsigned at = 150; at < 1120; at += 30)
+    for (unsigned at = 150; at < 2120; at += 30)
         assert_int_equal(round_at(&p, 3, 0.5, at), 2);
-    assert_int_equal(round_at(&p, 3, 0.5, 1150), 1);
+    assert_int_equal(round_at(&p, 3, 0.5, 2150), 1);
 }
 
 /* Workers that sleep because there is little to do are not fewer for long. */
