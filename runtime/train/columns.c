@@ -3,8 +3,9 @@
 
 #include "train/reduce.h"
 
-/* PART_ROWS, PART_PANELS: fewer read a strip of weights, or the rows, too often (docs/performance.md). */
-enum { STRIP = 2, STRIP_SKIP = 4, PART_ROWS = 50, PART_PANELS = 8 };
+/* PART_ROWS, PART_PANELS: fewer read a strip of weights, or the rows, too often; EDGE_ROWS are not worth reading
+ * them (docs/performance.md). */
+enum { STRIP = 2, STRIP_SKIP = 4, PART_ROWS = 50, PART_PANELS = 8, EDGE_ROWS = 20 };
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -40,6 +41,19 @@ bool ls_columns_own_input(const struct ls_engine *e, unsigned T)
 static size_t strip_of(const struct ls_shared *s, unsigned T)
 {
     return s->skips && 2 * s->panels >= (2 * STRIP_SKIP - 1) * (size_t)T ? STRIP_SKIP : STRIP;
+}
+
+/* Where the share of worker t begins: an even cut, moved to an edge of its strip that is only a few rows away. */
+static size_t cut_of(const struct ls_shared *s, size_t strip, unsigned T, unsigned t)
+{
+    const size_t places = s->panels * s->rows, even = places / T * t + places % T * t / T;
+    const size_t panel = even / (strip * s->rows) * strip, width = smaller(strip, s->panels - panel);
+    const size_t begin = panel * s->rows, row = even > begin ? (even - begin) / width : 0;
+    const size_t few = smaller(EDGE_ROWS, s->rows / 4);
+
+    if (row <= few)
+        return begin;
+    return s->rows - row <= few ? begin + width * s->rows : even;
 }
 
 /* The next rectangle of places [at, end), as large as there is one; returns the place behind it. */
@@ -92,20 +106,20 @@ size_t ls_columns_pieces(const struct ls_shared *s, const struct ls_worker *w)
 {
     const size_t strip = strip_of(s, w->T);
     struct ls_rectangle r;
-    size_t at, end, pieces = 0;
+    size_t at = cut_of(s, strip, w->T, w->t), end = cut_of(s, strip, w->T, w->t + 1), pieces = 0;
 
-    for (ls_span(s->panels * s->rows, w->T, w->t, &at, &end); at < end; pieces += parts_of(s, &r))
+    for (; at < end; pieces += parts_of(s, &r))
         at = next_rectangle(s, strip, at, end, &r);
     return pieces;
 }
 
 struct ls_rectangle ls_columns_piece(const struct ls_shared *s, unsigned T, size_t piece)
 {
+    const unsigned t = (unsigned)(piece / LS_COLUMNS_PIECES);
     const size_t strip = strip_of(s, T);
     struct ls_rectangle r = {0, 0, 0, 0};
-    size_t at, end, parts = 0, part = piece % LS_COLUMNS_PIECES;
+    size_t at = cut_of(s, strip, T, t), end = cut_of(s, strip, T, t + 1), parts = 0, part = piece % LS_COLUMNS_PIECES;
 
-    ls_span(s->panels * s->rows, T, piece / LS_COLUMNS_PIECES, &at, &end);
     do {
         part -= parts;
         at = next_rectangle(s, strip, at, end, &r);

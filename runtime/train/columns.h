@@ -47,11 +47,12 @@ struct ls_shared {
 
 /*
  * The result in pieces, one a call. Its places count strip after strip (two panels, which kernels run at once; four
- * where zeros are left out and each worker has nearly as many), in a strip row after row, and each worker of a team has an equal span of them: whole
- * strips, and before and behind them some rows of one (a row belongs to the worker of its last place), three rectangles
- * at most. A piece is all or a part of a rectangle: some of its rows or, where it has more columns and nothing is left
- * out, some of its columns, so that calls read the operand again that is smaller. Pieces of worker t count from
- * t * LS_COLUMNS_PIECES.
+ * where zeros are left out and each worker has nearly as many), in a strip row after row, and each worker of a team has
+ * an equal span of them: whole strips, and before and behind them some rows of one (a row belongs to the worker of its
+ * last place), three rectangles at most. Who would have a few rows of a strip leaves them to the neighbour, and the
+ * strip's weights stay in the caches of one worker. A piece is all or a part of a rectangle: some of its rows or, where
+ * it has more columns and nothing is left out, some of its columns, so that calls read the operand again that is
+ * smaller. Pieces of worker t count from t * LS_COLUMNS_PIECES.
  */
 enum { LS_COLUMNS_PARTS = 8, LS_COLUMNS_PIECES = 3 * LS_COLUMNS_PARTS };
 
