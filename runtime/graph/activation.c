@@ -176,7 +176,6 @@ static double corner(const struct ls_node *n, const struct ls_reference *r)
     return nearest;
 }
 
-extern const struct ls_op ls_op_relu, ls_op_sigmoid, ls_op_tanh, ls_op_leaky_relu, ls_op_gelu, ls_op_silu;
 const struct ls_op ls_op_relu = {
     .name = "relu",
     .example = "input(9) | relu",

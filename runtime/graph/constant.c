@@ -25,7 +25,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
         r->y[m] = n->attr[VALUE].x;
 }
 
-extern const struct ls_op ls_op_constant;
 const struct ls_op ls_op_constant = {
     .name = "constant",
     .example = "input(5) | mul(constant(2.5))",

@@ -129,7 +129,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
                                                 (n->n_params > 1 ? r->p[BIAS_PARAM][o] : 0.0);
 }
 
-extern const struct ls_op ls_op_conv1d;
 const struct ls_op ls_op_conv1d = {
     .name = "conv1d",
     .example = "input(4, 9) | conv1d(6, kernel_size=3, stride=2, padding=2, dilation=2, groups=2)",

@@ -145,7 +145,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
     }
 }
 
-extern const struct ls_op ls_op_conv_transpose1d;
 const struct ls_op ls_op_conv_transpose1d = {
     .name = "conv_transpose1d",
     .example = "input(4, 5) | conv_transpose1d(6, kernel_size=3, stride=2, padding=1, output_padding=1, groups=2)",

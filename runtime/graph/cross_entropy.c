@@ -45,7 +45,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
     }
 }
 
-extern const struct ls_op ls_op_cross_entropy;
 const struct ls_op ls_op_cross_entropy = {
     .name = "cross_entropy",
     .example = "logits = input(10) | linear(10)\nloss = cross_entropy(logits, label)",

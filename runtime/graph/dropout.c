@@ -70,7 +70,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
         }
 }
 
-extern const struct ls_op ls_op_dropout;
 const struct ls_op ls_op_dropout = {
     .name = "dropout",
     .example = "input(3, 4) | dropout(0.4)",

@@ -29,7 +29,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
             r->y[m * n->features + i] = r->x[0][m];
 }
 
-extern const struct ls_op ls_op_expand;
 const struct ls_op ls_op_expand = {
     .name = "expand",
     .example = "input(5) | sum | expand(3, 4)",

@@ -31,7 +31,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
     memcpy(r->y, r->x[0], r->rows * n->features * sizeof *r->y);
 }
 
-extern const struct ls_op ls_op_flatten;
 const struct ls_op ls_op_flatten = {
     .name = "flatten",
     .example = "input(3, 4) | relu | flatten",

@@ -183,7 +183,6 @@ static void minimum_define(const struct ls_node *n, const struct ls_reference *r
         r->y[i] = r->x[0][i] != r->x[0][i] || r->x[0][i] < r->x[1][i] ? r->x[0][i] : r->x[1][i];
 }
 
-extern const struct ls_op ls_op_add, ls_op_sub, ls_op_mul, ls_op_div, ls_op_maximum, ls_op_minimum;
 const struct ls_op ls_op_add = {
     .name = "add",
     .example = "x = input(6) | linear(6)\nadd(x, x | relu)",

@@ -12,6 +12,7 @@
 #include "kernels.h"
 
 enum { LS_INPUTS = 2, LS_PARAMS = 2, LS_ATTRS = 8, LS_NAME = 48, LS_TEXT = 128, LS_SHAPE_TEXT = 48, LS_CLASSES = 256 };
+enum { LS_FEATURES_MOST = 1 << 24 }; /* values in a row */
 
 struct ls_node;
 struct ls_graph;
@@ -232,15 +233,14 @@ struct ls_binding {
 };
 
 /*
- * Build the graph of a model text for data rows of channels x length and `classes` labels. Input and loss are implied
- * when not written. E_USAGE names line and column; E_MEMORY.
+ * build.c: the graph of a model text for data rows of channels x length and `classes` labels. Input and loss are
+ * implied when not written. E_USAGE names line and column; E_MEMORY.
  */
 enum lockstep_status ls_graph_build(const char *text, size_t channels, size_t length, size_t classes,
                                     struct ls_graph *out, struct lockstep_error *err);
-void ls_graph_free(struct ls_graph *g);
 
-/* Build the graph of a model text without data: free names take the bindings' values, and the objective is the sum of
- * the last value. E_USAGE, E_MEMORY. */
+/* ... without data: free names take the bindings' values, and the objective is the sum of the last value. E_USAGE,
+ * E_MEMORY. */
 enum lockstep_status ls_graph_build_free(const char *text, const struct ls_binding *binding, size_t bindings,
                                          struct ls_graph *out, struct lockstep_error *err);
 
@@ -261,14 +261,28 @@ size_t ls_plan_rows(const struct ls_graph *g, unsigned workers);
 /* Lay out the activation block anew for so many rows, no more than those of the plan, before an engine is made. */
 void ls_plan_block(struct ls_graph *g, size_t rows);
 
+void ls_graph_free(struct ls_graph *g);
+
 /* The latest node of that name; NULL when there is none. */
 struct ls_node *ls_graph_find(const struct ls_graph *g, const char *name);
 
 /* Full name of a parameter, as saved: "1.weight". */
 void ls_param_name(const struct ls_node *n, size_t i, char name[64]);
 
-/* Registry of ops, ended by NULL. */
-extern const struct ls_op *const ls_ops[];
+/* Every op, how many there are, and the registry of them, ended by NULL. */
+#define OP(name) extern const struct ls_op ls_op_##name;
+#include "graph/ops.def"
+#undef OP
+enum {
+#define OP(name) LS_OP_##name,
+#include "graph/ops.def"
+#undef OP
+    LS_OPS
+};
+extern const struct ls_op *const ls_ops[LS_OPS + 1];
+
+/* The op of that name; NULL: none. */
+const struct ls_op *ls_op_find(const char *name);
 
 /* For shape functions: E_USAGE at the node's place in the text. */
 enum lockstep_status ls_node_fail(const struct ls_node *n, struct lockstep_error *err, const char *format, ...)

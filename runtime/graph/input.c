@@ -40,7 +40,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
     memcpy(r->y, r->x[0], r->rows * n->features * sizeof *r->y);
 }
 
-extern const struct ls_op ls_op_input;
 const struct ls_op ls_op_input = {
     .name = "input",
     .example = "input(4)",

@@ -87,7 +87,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
         }
 }
 
-extern const struct ls_op ls_op_linear;
 const struct ls_op ls_op_linear = {
     .name = "linear",
     .example = "input(7) | linear(5)",

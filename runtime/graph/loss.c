@@ -157,7 +157,6 @@ static void bce_logits_define(const struct ls_node *n, const struct ls_reference
     define(n, r, entropy_of_logit);
 }
 
-extern const struct ls_op ls_op_mse_loss, ls_op_binary_cross_entropy, ls_op_binary_cross_entropy_with_logits;
 const struct ls_op ls_op_mse_loss = {
     .name = "mse_loss",
     .example = "x = input(3, 4)\nloss = mse_loss(tanh(x), sigmoid(x))",

@@ -110,7 +110,6 @@ static void square_define(const struct ls_node *n, const struct ls_reference *r)
         r->y[i] = r->x[0][i] * r->x[0][i];
 }
 
-extern const struct ls_op ls_op_neg, ls_op_exp, ls_op_log, ls_op_square;
 const struct ls_op ls_op_neg = {
     .name = "neg",
     .example = "input(5) | neg",

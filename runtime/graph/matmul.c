@@ -138,7 +138,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
             }
 }
 
-extern const struct ls_op ls_op_matmul;
 const struct ls_op ls_op_matmul = {
     .name = "matmul",
     .example = "matmul(parameter(5, 3), input(3, 4))",

@@ -26,7 +26,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
             r->y[m * n->features + i] = i == r->label[m] ? 1.0 : 0.0;
 }
 
-extern const struct ls_op ls_op_one_hot;
 const struct ls_op ls_op_one_hot = {
     .name = "one_hot",
     .example = "loss = mse_loss(input(5), one_hot(label))",

@@ -52,7 +52,6 @@ static void define(const struct ls_node *n, const struct ls_reference *r)
         memcpy(r->y + m * n->features, r->p[0], n->features * sizeof *r->y);
 }
 
-extern const struct ls_op ls_op_parameter;
 const struct ls_op ls_op_parameter = {
     .name = "parameter",
     .example = "input(3, 4) | mul(parameter(3, 4))",

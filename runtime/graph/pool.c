@@ -211,7 +211,6 @@ static void adaptive_define(const struct ls_node *n, const struct ls_reference *
     }
 }
 
-extern const struct ls_op ls_op_max_pool1d, ls_op_avg_pool1d, ls_op_adaptive_avg_pool1d;
 const struct ls_op ls_op_max_pool1d = {
     .name = "max_pool1d",
     .example = "input(3, 8) | max_pool1d(3, stride=2, padding=1, ceil_mode=true)",

@@ -67,7 +67,6 @@ static void mean_define(const struct ls_node *n, const struct ls_reference *r)
         r->y[m] /= (double)n->input[0]->features;
 }
 
-extern const struct ls_op ls_op_sum, ls_op_mean;
 const struct ls_op ls_op_sum = {
     .name = "sum",
     .example = "input(5) | sum",

@@ -74,7 +74,6 @@ static void log_define(const struct ls_node *n, const struct ls_reference *r)
     }
 }
 
-extern const struct ls_op ls_op_softmax, ls_op_log_softmax;
 const struct ls_op ls_op_softmax = {
     .name = "softmax",
     .example = "input(11) | softmax",

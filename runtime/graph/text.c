@@ -180,10 +180,29 @@ static bool is_binding(const struct parser *p)
 
 /* ---- errors ---- */
 
+enum lockstep_status ls_text_failv(struct lockstep_error *err, unsigned line, unsigned column, const char *format,
+                                   va_list args)
+{
+    char text[256];
+
+    vsnprintf(text, sizeof text, format, args);
+    return ls_fail(err, LOCKSTEP_E_USAGE, "model text: line %u, column %u: %s", line, column, text);
+}
+
+enum lockstep_status ls_text_fail(struct lockstep_error *err, unsigned line, unsigned column, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    ls_text_failv(err, line, column, format, args);
+    va_end(args);
+    return err->status;
+}
+
 static void *fail_at(struct parser *p, const struct token *t, const char *expected, const char *got, const char *hint)
 {
-    ls_fail(p->err, LOCKSTEP_E_USAGE, "model text: line %u, column %u: expected %s, got %s%s%s%s", t->line, t->column,
-            expected, got, *hint ? " (" : "", hint, *hint ? ")" : "");
+    ls_text_fail(p->err, t->line, t->column, "expected %s, got %s%s%s%s", expected, got, *hint ? " (" : "", hint,
+                 *hint ? ")" : "");
     return NULL;
 }
 
@@ -525,8 +544,7 @@ enum lockstep_status ls_text_parse(const char *text, struct ls_text *out, struct
 
     *out = (struct ls_text){0};
     if (length > MAX_TEXT)
-        return ls_fail(err, LOCKSTEP_E_USAGE, "model text: line 1, column 1: expected at most %d bytes, got %zu",
-                       MAX_TEXT, length);
+        return ls_text_fail(err, 1, 1, "expected at most %d bytes, got %zu", MAX_TEXT, length);
     p.lexer.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!p.lexer.c_locale)
         return ls_fail(err, LOCKSTEP_E_MEMORY, "out of memory: no C locale");

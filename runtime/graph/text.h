@@ -15,6 +15,8 @@
 
 #include "core/status.h"
 
+#include <stdarg.h>
+
 enum ls_expr_kind { LS_EXPR_NUMBER, LS_EXPR_NAME, LS_EXPR_CALL };
 
 /* One node of the tree. A call's arguments form a list by next; keyword is NULL for a positional one. */
@@ -49,6 +51,12 @@ struct ls_text {
  */
 enum lockstep_status ls_text_parse(const char *text, struct ls_text *out, struct lockstep_error *err);
 void ls_text_free(struct ls_text *text);
+
+/* E_USAGE: "model text: line L, column C: " and what is wrong there. */
+enum lockstep_status ls_text_fail(struct lockstep_error *err, unsigned line, unsigned column, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+enum lockstep_status ls_text_failv(struct lockstep_error *err, unsigned line, unsigned column, const char *format,
+                                   va_list args);
 
 /* The text of an expression on one line, without comments, cut to size. */
 void ls_expr_text(const struct ls_expr *e, size_t size, char *out);

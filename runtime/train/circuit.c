@@ -45,10 +45,7 @@ static bool is_name(const char *name)
 
 static bool is_reserved(const char *name)
 {
-    for (size_t i = 0; ls_ops[i]; i++)
-        if (!strcmp(ls_ops[i]->name, name))
-            return true;
-    return !strcmp(name, "label") || !strcmp(name, "true") || !strcmp(name, "false");
+    return ls_op_find(name) || !strcmp(name, "label") || !strcmp(name, "true") || !strcmp(name, "false");
 }
 
 static enum lockstep_status check_value(const struct lockstep_value *v, size_t i, struct lockstep_error *err)
