@@ -43,11 +43,12 @@ static size_t strip_of(const struct ls_shared *s, unsigned T)
     return s->skips && 2 * s->panels >= (2 * STRIP_SKIP - 1) * (size_t)T ? STRIP_SKIP : STRIP;
 }
 
-/* Where the share of worker t begins: an even cut, moved to an edge of its strip that is only a few rows away. */
+/* Where the share of worker t begins: an even cut, moved to an edge of its strip that is only a few rows away. An empty
+ * shard has no rows and no strips. */
 static size_t cut_of(const struct ls_shared *s, size_t strip, unsigned T, unsigned t)
 {
     const size_t places = s->panels * s->rows, even = places / T * t + places % T * t / T;
-    const size_t panel = even / (strip * s->rows) * strip, width = smaller(strip, s->panels - panel);
+    const size_t panel = s->rows ? even / (strip * s->rows) * strip : 0, width = smaller(strip, s->panels - panel);
     const size_t begin = panel * s->rows, row = even > begin ? (even - begin) / width : 0;
     const size_t few = smaller(EDGE_ROWS, s->rows / 4);
 

@@ -44,7 +44,7 @@ static void covered_once(void **state)
 {
     (void)state;
     for (size_t panels = 1; panels <= PANELS_MOST; panels += panels < 13 ? 1 : 29)
-        for (size_t rows = 1; rows <= ROWS_MOST; rows += rows < 33 ? 1 : 43)
+        for (size_t rows = 0; rows <= ROWS_MOST; rows += rows < 33 ? 1 : 43)
             for (unsigned T = 1; T <= TEAM_MOST; T++)
                 for (int skips = 0; skips < 2; skips++) {
                     const struct ls_shared s = {panels, rows, skips};
@@ -213,14 +213,15 @@ static void step_digest(unsigned threads, const char *reduce, unsigned shards, c
 static void one_answer_of_single_steps(void **state)
 {
     static const char *const reduce[] = {"owners", "replicas"};
+    static const unsigned shards[] = {1, 4, 64}; /* of 60 rows: some are empty */
     char first[33], other[33];
 
     (void)state;
-    for (unsigned shards = 1; shards <= 4; shards += 3) {
-        step_digest(1, "owners", shards, first);
+    for (size_t s = 0; s < sizeof shards / sizeof *shards; s++) {
+        step_digest(1, "owners", shards[s], first);
         for (unsigned threads = 2; threads <= 4; threads++)
             for (int i = 0; i < 2; i++) {
-                step_digest(threads, reduce[i], shards, other);
+                step_digest(threads, reduce[i], shards[s], other);
                 assert_string_equal(first, other);
             }
     }
