@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * Model text -> syntax tree. Knows the grammar, not the ops.
  *
- *   program = { [NAME "="] expr (newline | ";") }      "#" starts a comment up to the end of the line
- *   expr    = sum { "|" stage }                        feeds the value on its left into the op on its right; binds
- * loosest stage   = NAME [ "(" arguments ")" ] sum     = product { ("+" | "-") product }          op names add, sub
- *   product = unary { ("*" | "/") unary }              op names mul, div
- *   unary   = "-" unary | primary                      op name neg (a minus before a number literal is part of the
- * number) primary = NUMBER | NAME | NAME "(" arguments ")" | "(" expr ")" arguments = [ argument { "," argument } ]
- * argument = [NAME "="] expr Newlines inside parentheses, and before a line that begins with "|", do not end a
- * statement. NAME = [A-Za-z_][A-Za-z0-9_]*; NUMBER = digits [. digits] [e [+-] digits].
+ *   program   = { [NAME "="] expr (newline | ";") }    "#" starts a comment up to the end of the line
+ *   expr      = sum { "|" stage }                      feeds what is on its left into the op on its right; binds loosest
+ *   stage     = NAME [ "(" arguments ")" ]
+ *   sum       = product { ("+" | "-") product }        op names add, sub
+ *   product   = unary { ("*" | "/") unary }            op names mul, div
+ *   unary     = "-" unary | primary                    op name neg (a minus before a number is part of the number)
+ *   primary   = NUMBER | NAME | NAME "(" arguments ")" | "(" expr ")"
+ *   arguments = [ argument { "," argument } ]
+ *   argument  = [NAME "="] expr
+ *
+ * Newlines inside parentheses, and before a line that begins with "|", do not end a statement. NAME =
+ * [A-Za-z_][A-Za-z0-9_]*; NUMBER = digits [. digits] [e [+-] digits].
  */
 #ifndef LS_TEXT_H
 #define LS_TEXT_H
