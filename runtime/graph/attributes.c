@@ -81,11 +81,13 @@ static enum lockstep_status set_attr(struct ls_node *n, size_t i, const struct l
 {
     const struct ls_attr *a = &n->op->attr[i];
     const char *words = a->kind == LS_ATTR_WORD ? "one of " : a->words ? " or one of " : "";
+    char got[32];
 
     if (read_attr(a, e, &n->attr[i]))
         return LOCKSTEP_OK;
-    return ls_text_fail(err, e->line, e->column, "%s: %s: expected %s%s%s", n->op->name, a->name, expected(a->kind),
-                        words, a->words ? a->words : "");
+    ls_expr_text(e, sizeof got, got);
+    return ls_text_fail(err, e->line, e->column, "%s: %s: expected %s%s%s, got %s", n->op->name, a->name,
+                        expected(a->kind), words, a->words ? a->words : "", got);
 }
 
 static enum lockstep_status unexpected(const struct ls_op *op, const struct ls_expr *e, struct lockstep_error *err)

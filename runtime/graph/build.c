@@ -169,10 +169,13 @@ static struct ls_node *build_name(struct builder *b, const struct ls_expr *e)
     return NULL;
 }
 
-/* Can the argument be a value (and not an attribute)? A number is where the op has no attributes. Every other name is:
- * an unknown one is reported as such. */
-static bool is_value(const struct builder *b, const struct ls_op *op, const struct ls_expr *e)
+/* Can the argument of a call be a value (and not an attribute)? What is before "|" is one, a number elsewhere where the op
+ * has no attributes. Every other name is: an unknown one is reported as such. */
+static bool is_value(const struct builder *b, const struct ls_op *op, const struct ls_expr *call,
+                     const struct ls_expr *e)
 {
+    if (call->piped && e == call->args)
+        return true;
     if (e->keyword)
         return false;
     if (e->kind == LS_EXPR_NUMBER)
@@ -194,7 +197,9 @@ static enum lockstep_status build_values(struct builder *b, const struct ls_op *
     const struct ls_expr *a = e->args;
     size_t n = 0;
 
-    for (; a && n < op->inputs && is_value(b, op, a); a = a->next, n++) {
+    if (e->piped && !op->inputs && !op->labels)
+        return ls_text_fail(b->err, e->line, e->column, "%s: expected no value, got one before \"|\"", op->name);
+    for (; a && n < op->inputs && is_value(b, op, e, a); a = a->next, n++) {
         input[n] = build_expr(b, a);
         if (!input[n])
             return b->err->status;
@@ -275,7 +280,7 @@ static struct ls_node *build_call(struct builder *b, const struct ls_expr *e)
         unknown(b, e, "an op");
         return NULL;
     }
-    if ((op->inputs || op->labels) && build_values(b, op, e, input, &rest))
+    if (build_values(b, op, e, input, &rest))
         return NULL;
     if (op->broadcasts && broadcast(b, e, input))
         return NULL;

@@ -276,7 +276,7 @@ static void errors(void **state)
         {"conv1d(4, 3, stride=2, padding=same)",
          "column 1: conv1d: padding=same: expected stride 1, got 2 (give padding as a number)"},
         {"conv1d(4, 3, padding=full)", "column 22: conv1d: padding: expected a whole number 0..16777216 or one of "
-                                       "same|valid|causal"},
+                                       "same|valid|causal, got full"},
         {"conv1d(4)", "column 1: conv1d: expected kernel_size, got nothing"},
         {"conv_transpose1d(4, 3, groups=4)",
          "column 1: conv_transpose1d: groups: expected a divisor of 6 channels in and 4 out, got 4"},

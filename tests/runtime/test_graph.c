@@ -78,16 +78,20 @@ static void attributes(void **state)
         "model text: line 1, column 35: linear: unexpected argument out_features (it takes out_features bias)");
     expect_error("flatten | linear(10) | relu(1)",
                  "model text: line 1, column 29: relu: unexpected argument (it takes none)");
-    expect_error("flatten | linear(10, bias=3)", "model text: line 1, column 27: linear: bias: expected true or false");
+    expect_error("flatten | linear(10, bias=3)",
+                 "model text: line 1, column 27: linear: bias: expected true or false, got 3");
     expect_error("flatten | linear", "model text: line 1, column 11: linear: expected out_features, got nothing");
     expect_error("flatten | linear(bias=true)",
                  "model text: line 1, column 11: linear: expected out_features, got nothing");
     for (int i = 0; i < 5; i++) {
         static const char *const size[] = {"0", "1.5", "-3", "16777217", "true"};
-        char text[64];
+        char text[64], line[128];
 
         snprintf(text, sizeof text, "flatten | linear(%s)", size[i]);
-        expect_error(text, "model text: line 1, column 18: linear: out_features: expected a whole number 1..16777216");
+        snprintf(line, sizeof line,
+                 "model text: line 1, column 18: linear: out_features: expected a whole number 1..16777216, got %s",
+                 size[i]);
+        expect_error(text, line);
     }
 }
 
@@ -110,6 +114,26 @@ static void shapes(void **state)
                  "257");
     expect_error("flatten | linear(16000000) | linear(10)",
                  "model text: line 1, column 11: linear: expected at most 2^31 elements in weight");
+}
+
+/* What is before "|" is a value, a number, too, and no argument. */
+static void piped(void **state)
+{
+    struct lockstep_error err = {0};
+    struct ls_graph g;
+
+    (void)state;
+    if (ls_graph_build("flatten | linear(10) | add(2 | leaky_relu(0.5))", SIDE, SIDE, CLASSES, &g, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(g.node[3].op->name, "constant");
+    assert_ptr_equal(g.node[4].input[0], &g.node[3]);
+    assert_true(g.node[4].attr[0].x == 0.5);
+    ls_graph_free(&g);
+    expect_error("2 | conv1d(10, kernel_size=1) | flatten",
+                 "model text: line 1, column 5: conv1d: expected (channels, length), got a flat value of 1 (put it "
+                 "before flatten)");
+    expect_error("flatten | parameter(3) | linear(10)",
+                 "model text: line 1, column 11: parameter: expected no value, got one before \"|\"");
 }
 
 static void inputs(void **state)
@@ -159,7 +183,7 @@ static void statement_names(void **state)
                  "model text: line 1, column 1: expected a name of at most 47 letters");
     expect_error("label; linear(10)", "model text: line 1, column 1: expected a value, got the labels");
     expect_error("flatten | linear(10) | leaky_relu(1e39)",
-                 "model text: line 1, column 35: leaky_relu: negative_slope: expected a number");
+                 "model text: line 1, column 35: leaky_relu: negative_slope: expected a number, got 1e39");
     expect_error("1e39 * relu", "model text: line 1, column 1: expected a number of at most 3.4e38, got 1e+39");
     expect_error("a = 3", "model text: line 1, column 5: expected 10 outputs, one for each class, got 1");
     expect_error("flatten | linear(5) | relu\nlinear(10)",
@@ -605,6 +629,7 @@ int main(void)
         cmocka_unit_test(unknown_names),
         cmocka_unit_test(attributes),
         cmocka_unit_test(shapes),
+        cmocka_unit_test(piped),
         cmocka_unit_test(inputs),
         cmocka_unit_test(losses_and_labels),
         cmocka_unit_test(statement_names),
