@@ -2,7 +2,7 @@
  * Model text -> syntax tree. Knows the grammar, not the ops.
  *
  *   program   = { [NAME "="] expr (newline | ";") }    "#" starts a comment up to the end of the line
- *   expr      = sum { "|" stage }                      feeds what is on its left into the op on its right; binds loosest
+ *   expr      = sum { "|" stage }                      feeds what is on its left into the op on its right: loosest
  *   stage     = NAME [ "(" arguments ")" ]
  *   sum       = product { ("+" | "-") product }        op names add, sub
  *   product   = unary { ("*" | "/") unary }            op names mul, div
