@@ -176,6 +176,13 @@ static bool same_file(const char *a, const char *b)
     return !strcmp(a, b);
 }
 
+static enum lockstep_status also_saved(const struct cli *cli, struct lockstep_error *err)
+{
+    if (same_file(cli->metrics, cli->save))
+        return ls_fail(err, LOCKSTEP_E_USAGE, "--metrics %.200s: is also the file of --save", cli->metrics);
+    return LOCKSTEP_OK;
+}
+
 /* Options that do not go together. */
 static enum lockstep_status check_options(const struct cli *cli, struct lockstep_error *err)
 {
@@ -186,13 +193,11 @@ static enum lockstep_status check_options(const struct cli *cli, struct lockstep
                        r->nesterov ? "nesterov" : "momentum", r->optimizer);
     if (r->nesterov && !(r->momentum > 0))
         return ls_fail(err, LOCKSTEP_E_USAGE, "--nesterov: expected a --momentum above 0, got 0");
-    if (same_file(cli->metrics, cli->save))
-        return ls_fail(err, LOCKSTEP_E_USAGE, "--metrics %.200s: is also the file of --save", cli->metrics);
     if (same_file(cli->metrics, cli->model))
         return ls_fail(err, LOCKSTEP_E_USAGE, "--metrics %.200s: is also the file of --model", cli->metrics);
     if (same_file(cli->save, cli->model))
         return ls_fail(err, LOCKSTEP_E_USAGE, "--save %.200s: is also the file of --model", cli->save);
-    return LOCKSTEP_OK;
+    return also_saved(cli, err);
 }
 
 /* Recipe and instruction set, tried on a model of two weights before any data is read. */
@@ -217,6 +222,21 @@ static enum lockstep_status check_batch(const struct cli *cli, size_t rows, stru
     return LOCKSTEP_OK;
 }
 
+/* Once the metrics are there, two spellings of a new name are seen to be one file. */
+static enum lockstep_status open_metrics(struct run *run, struct lockstep_error *err)
+{
+    const char *name = run->cli->metrics;
+
+    if (!name)
+        return LOCKSTEP_OK;
+    if (!(run->metrics = fopen(name, "we")))
+        return ls_fail(err, LOCKSTEP_E_OUTPUT, "%.200s: cannot be opened for writing: %s", name, strerror(errno));
+    if (!also_saved(run->cli, err))
+        return LOCKSTEP_OK;
+    remove(name);
+    return err->status;
+}
+
 /* Everything that can be wrong is found here, the quick checks first: the test part is small and gives the shape. */
 static enum lockstep_status prepare(struct run *run, unsigned *default_threads, struct lockstep_error *err)
 {
@@ -235,10 +255,7 @@ static enum lockstep_status prepare(struct run *run, unsigned *default_threads, 
         (status = lockstep_data_open(cli->data, LOCKSTEP_TRAIN, &cli->options, &run->train, err)) ||
         (status = check_batch(cli, lockstep_data_rows(run->train), err)))
         return status;
-    if (cli->metrics && !(run->metrics = fopen(cli->metrics, "we")))
-        return ls_fail(err, LOCKSTEP_E_OUTPUT, "%.200s: cannot be opened for writing: %s", cli->metrics,
-                       strerror(errno));
-    return LOCKSTEP_OK;
+    return open_metrics(run, err);
 }
 
 static void print_start(const struct run *run, unsigned default_threads)

@@ -94,7 +94,8 @@ int main(int argc, char **argv)
     bool failed;
 
     reserve_standard_streams();
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); /* writing says what is wrong */
+    signal(SIGXFSZ, SIG_IGN);
     status = run(argc, argv, &err);
     failed = ferror(stdout);
     errno = 0;

@@ -60,6 +60,8 @@ usage_errors() {
     bad 2 'init: expected he, xavier or normal.STD.' train --init 'normal(x)'
     bad 2 '--momentum: expected --optimizer sgd' train --momentum 0.9
     bad 2 '--metrics .*is also the file' train --save "$work/x" --metrics "$work/x"
+    bad 2 '--metrics .*is also the file' train "${small[@]}" --save "$work/x" --metrics "$work/./x"
+    [[ ! -e $work/x ]] || fail 'two outputs with one name: a file was left'
     bad 2 'isa: expected one of ref, avx2, avx512, got "sse9"' train --isa sse9
     bad 2 'model text: line 1, column 11: .*did you mean "linear"' train --model 'flatten | liner(10)'
     bad 2 '--batch 2501: expected at most the 2500 rows' train "${small[@]:0:4}" --batch 2501
@@ -120,6 +122,11 @@ outputs() {
     full "$lockstep" train "${small[@]}"
     "$lockstep" train "${small[@]}" --metrics /dev/full >/dev/null 2>&1 || got=$?
     [[ $got == 5 ]] || fail "--metrics /dev/full: exit code $got"
+    got=0
+    (ulimit -f 8 && exec "$lockstep" train "${small[@]}" --save "$work/limited") >/dev/null 2>"$err" || got=$?
+    [[ $got == 5 ]] || fail "--save with a limit: exit code $got: $(cat "$err")"
+    grep -q '^lockstep: .*limited: cannot write: file size limit reached' "$err" || fail "--save with a limit: $(cat "$err")"
+    ! compgen -G "$work/limited*" || fail '--save with a limit: a file was left'
     "$lockstep" --help | grep -q predict
     "$lockstep" --version | grep -q '^lockstep [0-9]'
 }
