@@ -218,8 +218,10 @@ static enum lockstep_status build_values(struct builder *b, const struct ls_op *
     }
     if (n < op->inputs)
         return ls_text_fail(b->err, e->line, e->column, "%s: expected %zu values, got %zu", op->name, op->inputs, n);
-    if (op->labels && !(b->g->classes && is_label(a)))
+    if (op->labels && !is_label(a))
         return ls_text_fail(b->err, e->line, e->column, "%s: expected label as the last argument", op->name);
+    if (op->labels && !b->g->classes)
+        return ls_text_fail(b->err, a->line, a->column, "label: expected data with labels, got a text without data");
     b->reads_data |= op->labels;
     *rest = op->labels ? a->next : a;
     return LOCKSTEP_OK;

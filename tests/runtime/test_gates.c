@@ -334,6 +334,8 @@ static void errors(void **state)
                  "model text: line 1, column 3: mul: expected two values of one shape, got (2, 2) and (4)");
     expect_error("matmul(c, a)", (const struct lockstep_value[]){c, a}, 2,
                  "model text: line 1, column 1: matmul: expected (n, k) and (k, m), got (2, 2) and (3)");
+    expect_error("cross_entropy(a, label)", &a, 1,
+                 "model text: line 1, column 18: label: expected data with labels, got a text without data");
     expect_error("a * 2", (const struct lockstep_value[]){a, b}, 2, "b: the model text has no free name b");
     expect_error("a * 2", (const struct lockstep_value[]){a, a}, 2, "a: given twice");
     expect_error("a", &(struct lockstep_value){"a", 2, {3, 0}, x}, 1,
