@@ -53,6 +53,8 @@ void ls_pass_sum(const struct ls_pass *p, double *loss, double *accuracy)
 enum lockstep_status ls_data_check(const struct lockstep_model *m, const struct lockstep_data *d,
                                    struct lockstep_error *err)
 {
+    if (!m->channels)
+        return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected a model of data, got a graph without");
     if (d->channels != m->channels || d->length != m->length)
         return ls_fail(err, LOCKSTEP_E_USAGE, "data: expected rows of %zu x %zu as in the model, got %zu x %zu",
                        m->channels, m->length, d->channels, d->length);

@@ -127,12 +127,12 @@ static bool timed_step(struct run *r, struct ls_worker *w, size_t t, bool clocke
     return finite;
 }
 
-/* So many steps of each kind as the time allows. */
+/* So many steps of each kind as the time allows; the least where it is no number. */
 static size_t steps_for(double seconds, float step_ns)
 {
     const double n = seconds * 1e9 / (2.0 * (double)step_ns);
 
-    return n < STEPS_LEAST ? STEPS_LEAST : n > STEPS_MOST ? STEPS_MOST : (size_t)n;
+    return !(n > STEPS_LEAST) ? STEPS_LEAST : n > STEPS_MOST ? STEPS_MOST : (size_t)n;
 }
 
 /* False when a loss is not finite. */

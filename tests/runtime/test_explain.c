@@ -188,6 +188,21 @@ static void names_tiles(void **state)
     }
 }
 
+static void least_steps(void **state)
+{
+    const double seconds[] = {0.0, -1.0, __builtin_nan("")};
+    struct lockstep_model *m = model_of("two-layer", NULL, 1);
+    struct lockstep_explained *e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        assert_int_equal(lockstep_explain(m, &digits, seconds[i], &e, &err), LOCKSTEP_OK);
+        assert_int_equal(e->steps, 5);
+        lockstep_explained_free(e);
+    }
+    lockstep_model_free(m);
+}
+
 static void wrong_batch(void **state)
 {
     struct lockstep_data few = digits;
@@ -401,9 +416,9 @@ static void slots_exist(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_work),  cmocka_unit_test(names_kernels),    cmocka_unit_test(names_tiles),
-        cmocka_unit_test(wrong_batch), cmocka_unit_test(training_reports), cmocka_unit_test(columns_told),
-        cmocka_unit_test(slots_exist), cmocka_unit_test(no_other_slot),
+        cmocka_unit_test(every_work),   cmocka_unit_test(names_kernels), cmocka_unit_test(names_tiles),
+        cmocka_unit_test(least_steps),  cmocka_unit_test(wrong_batch),   cmocka_unit_test(training_reports),
+        cmocka_unit_test(columns_told), cmocka_unit_test(slots_exist),   cmocka_unit_test(no_other_slot),
     };
 
     return cmocka_run_group_tests(tests, draw, free_digits);

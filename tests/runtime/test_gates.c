@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data/data.h"
 #include "train/model.h"
 
 enum { VALUES = 8, ELEMENTS = 4, NODES = 32 };
@@ -287,6 +288,7 @@ static void edges_pass_through_expansions(void **state)
 static void values_change(void **state)
 {
     struct lockstep_model *m = graph_of("a = x * 3\ny = x * x", GIVEN(AT("x", 2.0)), NULL);
+    const struct lockstep_data data = {.rows = 128, .channels = 28, .length = 28};
     struct lockstep_error err;
     double objective;
     float y;
@@ -307,6 +309,8 @@ static void values_change(void **state)
     assert_int_equal(lockstep_set(m, "input", &y, 1, &err), LOCKSTEP_E_USAGE);
     assert_int_equal(lockstep_set(m, "label", &y, 1, &err), LOCKSTEP_E_USAGE);
     assert_int_equal(lockstep_model_save(m, "graph.safetensors", &err), LOCKSTEP_E_USAGE);
+    assert_int_equal(lockstep_train(m, &data, NULL, NULL, &err), LOCKSTEP_E_USAGE);
+    assert_string_equal(err.text, "data: expected a model of data, got a graph without");
     lockstep_model_free(m);
 }
 
