@@ -249,9 +249,9 @@ enum lockstep_status ls_graph_build_free(const char *text, const struct ls_bindi
 bool ls_graph_reads_data(const char *text, size_t *channels, size_t *length, size_t *classes);
 
 /*
- * plan.c: fuse neighbours, lay out parameters and the activation block of `most` rows, decide what is never computed,
- * cut the parameters into units. The only place that looks at neighbours. keep_values: nothing is fused and the input
- * has a gradient, so that every value and gradient can be read; the bits are the same.
+ * plan.c, with place.c and cut.c: fuse neighbours, lay out parameters and the activation block of `most` rows, decide
+ * what is never computed, cut the parameters into units. The only place that looks at neighbours. keep_values: nothing is
+ * fused and the input has a gradient, so that every value and gradient can be read; the bits are the same.
  */
 enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, struct lockstep_error *err);
 
