@@ -5,6 +5,21 @@
 
 #include "graph/graph.h"
 
+/* E_USAGE: a flat value, or groups that do not divide the channels. */
+static inline enum lockstep_status ls_conv_check(const struct ls_node *n, size_t out, size_t groups,
+                                                 struct lockstep_error *err)
+{
+    const struct ls_shape x = n->input[0]->shape;
+
+    if (x.rank != 2)
+        return ls_node_fail(n, err, "%s: expected (channels, length), got a flat value of %zu (put it before flatten)",
+                            n->op->name, x.dim[0]);
+    if (x.dim[0] % groups || out % groups)
+        return ls_node_fail(n, err, "%s: groups: expected a divisor of %zu channels in and %zu out, got %zu",
+                            n->op->name, x.dim[0], out, groups);
+    return LOCKSTEP_OK;
+}
+
 /* The larger of `before` and what `last` lies beyond `end`. */
 static inline size_t ls_conv_reach(size_t before, size_t last, size_t end)
 {

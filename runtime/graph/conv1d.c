@@ -43,19 +43,14 @@ static struct lk_conv geometry(const struct ls_node *n, size_t rows)
 
 static enum lockstep_status check(const struct ls_node *n, struct lockstep_error *err)
 {
-    const struct ls_shape x = n->input[0]->shape;
     size_t left, padded;
 
-    if (x.rank != 2)
-        return ls_node_fail(
-            n, err, "conv1d: expected (channels, length), got a flat value of %zu (put it before flatten)", x.dim[0]);
-    if (x.dim[0] % n->attr[GROUPS].n || n->attr[OUT].n % n->attr[GROUPS].n)
-        return ls_node_fail(n, err, "conv1d: groups: expected a divisor of %zu channels in and %zu out, got %zu",
-                            x.dim[0], n->attr[OUT].n, n->attr[GROUPS].n);
+    if (ls_conv_check(n, n->attr[OUT].n, n->attr[GROUPS].n, err))
+        return err->status;
     if (n->attr[PADDING].word == SAME && n->attr[STRIDE].n > 1)
         return ls_node_fail(n, err, "conv1d: padding=same: expected stride 1, got %zu (give padding as a number)",
                             n->attr[STRIDE].n);
-    padded = x.dim[1] + padding(n, &left);
+    padded = n->input[0]->shape.dim[1] + padding(n, &left);
     if (span(n) >= padded)
         return ls_node_fail(
             n, err, "conv1d: expected a kernel no longer than the padded input, %zu, got %zu (more padding may help)",

@@ -33,17 +33,10 @@ static struct lk_conv geometry(const struct ls_node *n, size_t rows)
 
 static enum lockstep_status check(const struct ls_node *n, struct lockstep_error *err)
 {
-    const struct ls_shape x = n->input[0]->shape;
     const struct ls_value *a = n->attr;
 
-    if (x.rank != 2)
-        return ls_node_fail(
-            n, err, "conv_transpose1d: expected (channels, length), got a flat value of %zu (put it before flatten)",
-            x.dim[0]);
-    if (x.dim[0] % a[GROUPS].n || a[OUT].n % a[GROUPS].n)
-        return ls_node_fail(n, err,
-                            "conv_transpose1d: groups: expected a divisor of %zu channels in and %zu out, got %zu",
-                            x.dim[0], a[OUT].n, a[GROUPS].n);
+    if (ls_conv_check(n, a[OUT].n, a[GROUPS].n, err))
+        return err->status;
     if (a[OUTPUT_PADDING].n >= a[STRIDE].n && a[OUTPUT_PADDING].n >= a[DILATION].n)
         return ls_node_fail(n, err,
                             "conv_transpose1d: output_padding: expected less than stride %zu or dilation %zu, got %zu",
