@@ -41,6 +41,22 @@ def check_svg(svg, points):
         assert mark.find("{http://www.w3.org/2000/svg}title").text, "a point without a name"
 
 
+def check_refusals(folder):
+    """What is no result of lockstep-bench, and a drawing without a place, are one line."""
+    wrong = os.path.join(folder, "wrong.json")
+    for text in ("", "{", "[]", "3", "{}", '{"benchmarks": []}', '{"benchmarks": [{"name": "a/b"}]}'):
+        with open(wrong, "w", encoding="utf-8") as file:
+            file.write(text)
+        refused(wrong, "-o", os.path.join(folder, "never.svg"))
+    refused(os.path.join(folder, "nothing.json"))
+    refused(os.path.join(folder, "results.json"), "-o", folder)
+
+
+def refused(*arguments):
+    done = subprocess.run([sys.executable, ROOFLINE, *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("roofline: ") and done.stderr.count("\n") == 1, done.stderr
+
+
 def main():
     program = sys.argv[1]
     quick = ("--benchmark_min_time=0.0001", "--benchmark_filter=" + FILTER)
@@ -56,6 +72,7 @@ def main():
         run(sys.executable, ROOFLINE, results, "-o", svg)
         drawn = {r["name"] for r in rows if f"/{isa}/" in r["name"] and "FLOP/byte" in r}
         check_svg(svg, len(drawn))
+        check_refusals(folder)
     table = run(program, "--short", "--benchmark_repetitions=1", *quick).splitlines()
     assert table[0].split() == ["time", "GFLOP/s", "GB/s", "FLOP/byte", "roof", "share", "best"], table[0]
     assert len(table) == 1 + len({r["name"] for r in rows}), "a row is missing in the table"

@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import sys
+import tempfile
 
 from . import counts, project, replay, report, selftest, session
 from .program import CannotMeasure
@@ -89,6 +91,16 @@ def programs(a):
         yield base, head, pattern
 
 
+def writable(folder):
+    """What takes minutes to find out shall have a place: make the folder of --out, if any."""
+    try:
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as e:
+        raise Usage(f"--out {folder}: expected a folder to write into: {e.strerror}") from e
+
+
 def compare(a):
     with programs(a) as (base, head, pattern):
         comparison = session.compare(base, head, pattern, a.budget)
@@ -100,9 +112,15 @@ def compare(a):
     return session.exit_code(comparison)
 
 
+def end(number, _):
+    sys.exit(128 + number)
+
+
 def main(arguments=None):
     a = parse(arguments)
+    signal.signal(signal.SIGTERM, end)  # programs, copies and worktrees go as after Ctrl-C
     try:
+        writable(a.out)
         if a.counts:
             return counts.check(a.update, a.out)
         if a.replay:

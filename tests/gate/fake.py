@@ -17,6 +17,10 @@ if fault == "crash":
     sys.exit("the roof is on fire")
 if fault == "junk":
     sys.exit(print("this is no JSON"))
+if fault == "sleep":
+    import os, time
+    open(os.environ["GATE_STARTED"], "w").write(str(os.getpid()))
+    time.sleep(600)
 if fault == "kill":
     import os
     os.kill(os.getpid(), 11)

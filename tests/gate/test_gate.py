@@ -3,9 +3,11 @@
 import html.parser
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import fake
@@ -174,6 +176,26 @@ class Errors(Folder):
                 f.write("int main(void) { return x; }\n")
             with self.assertRaisesRegex(program.CannotMeasure, "base abc does not build: .*error"):
                 project.build("base abc", source, "p", os.path.join(source, "build"))
+
+    def test_terminated(self):
+        started, temporary = os.path.join(self.folder, "started"), os.path.join(self.folder, "temporary")
+        os.mkdir(temporary)
+        path = self.program("base", fault="sleep")
+        with subprocess.Popen([sys.executable, here.GATE, path, path], stderr=subprocess.DEVNULL,
+                              env={**os.environ, "TMPDIR": temporary, "GATE_STARTED": started}) as run:
+            while not (os.path.exists(started) and os.path.getsize(started)):
+                time.sleep(0.01)
+            run.terminate()
+        self.assertEqual(run.returncode, 128 + signal.SIGTERM)
+        self.assertEqual(os.listdir(temporary), [])
+        with open(started, encoding="ascii") as f:
+            self.assertRaises(ProcessLookupError, os.kill, int(f.read()), 0)
+
+    def test_out_is_looked_at_first(self):
+        good, file = self.program("base"), self.program("file")
+        code, out, err = gate(good, good, "--out", os.path.join(file, "report"))
+        self.assertEqual((code, out), (2, ""), err)
+        self.assertRegex(err, r"^gate: --out .*/report: expected a folder to write into: Not a directory\n$")
 
     def test_usage(self):
         good = self.program("base")
