@@ -2,7 +2,7 @@
  * relu, sigmoid, tanh: elementwise ops, for when no matrix product applies them in its epilogue; leaky_relu, gelu, silu:
  * their derivatives come from the input, and no epilogue has them. */
 #include "core/math64.h"
-#include "graph/graph.h"
+#include "graph/elementwise.h"
 
 enum { SLOPE };       /* of leaky_relu */
 enum { APPROXIMATE }; /* of gelu */

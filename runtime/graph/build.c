@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Syntax tree -> graph: resolve names and ops, add the implied input and loss, run the shape rules. */
-#include "graph/graph.h"
+#include "graph/build.h"
 
 #include "core/nearest.h"
 #include "graph/attributes.h"

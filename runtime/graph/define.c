@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The whole graph by the `define` of its ops, in double. */
-#include "graph/graph.h"
+#include "graph/define.h"
 
 /* What node i reads and writes; *param moves past its parameters. */
 static struct ls_reference reference_of(const struct ls_graph *g, const struct ls_define_input *in,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Values as runs of floats: whole panels of the rows in context where no halo lies between the samples, else one sample
  * at a time. */
-#include "graph/graph.h"
+#include "graph/elementwise.h"
 
 /* Do all samples of a panel of this buffer touch? */
 static bool whole(const struct ls_node *n, struct ls_buffer b)

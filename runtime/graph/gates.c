@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * add, sub, mul, div, maximum, minimum: gates of two values of one shape, element by element. */
-#include "graph/graph.h"
+#include "graph/elementwise.h"
 
 #include <string.h>
 

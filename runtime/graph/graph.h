@@ -226,41 +226,6 @@ struct ls_graph {
     size_t flops_forward, flops_train; /* of the matrix products, for one row */
 };
 
-/* A name whose value comes from outside: a parameter of that shape. */
-struct ls_binding {
-    const char *name;
-    struct ls_shape shape;
-};
-
-/*
- * build.c: the graph of a model text for data rows of channels x length and `classes` labels. Input and loss are
- * implied when not written. E_USAGE names line and column; E_MEMORY.
- */
-enum lockstep_status ls_graph_build(const char *text, size_t channels, size_t length, size_t classes,
-                                    struct ls_graph *out, struct lockstep_error *err);
-
-/* ... without data: free names take the bindings' values, and the objective is the sum of the last value. E_USAGE,
- * E_MEMORY. */
-enum lockstep_status ls_graph_build_free(const char *text, const struct ls_binding *binding, size_t bindings,
-                                         struct ls_graph *out, struct lockstep_error *err);
-
-/* What a text reads: data rows of channels x length and labels, as it says itself or as they come in (defaults). False:
- * none, or the text has an error before it reads any. */
-bool ls_graph_reads_data(const char *text, size_t *channels, size_t *length, size_t *classes);
-
-/*
- * plan.c, with place.c and cut.c: fuse neighbours, lay out parameters and the activation block of `most` rows, decide
- * what is never computed, cut the parameters into units. The only place that looks at neighbours. keep_values: nothing is
- * fused and the input has a gradient, so that every value and gradient can be read; the bits are the same.
- */
-enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, struct lockstep_error *err);
-
-/* Rows of a block that stays in the caches of so many workers who share it: at most those of the plan, g->block. */
-size_t ls_plan_rows(const struct ls_graph *g, unsigned workers);
-
-/* Lay out the activation block anew for so many rows, no more than those of the plan, before an engine is made. */
-void ls_plan_block(struct ls_graph *g, size_t rows);
-
 void ls_graph_free(struct ls_graph *g);
 
 /* The latest node of that name; NULL when there is none. */
@@ -374,37 +339,5 @@ static inline void *ls_work(const struct ls_context *c, const struct ls_node *n)
 {
     return c->act + n->work_offset + c->row * n->work;
 }
-
-/*
- * elementwise.c: value and gradients of a node and of its inputs, all of one shape, as runs of contiguous floats that no
- * halo interrupts: run i of a buffer begins at ls_run.
- */
-struct ls_runs {
-    size_t count, floats, samples; /* of each run */
-};
-struct ls_runs ls_runs_of(const struct ls_node *n, const struct ls_context *c);
-struct ls_runs ls_input_runs(const struct ls_node *n, const struct ls_context *c); /* of the inputs only */
-float *ls_run(const struct ls_context *c, struct ls_buffer b, struct ls_runs r, size_t i);
-
-/* n->d += b, a gradient of the same shape, over the rows in context. */
-void ls_add_values(const struct ls_node *n, const struct ls_context *c, struct ls_buffer b);
-
-/*
- * define.c: every node in plain double. x (rows, features), params: one array per node and parameter in PyTorch's
- * shape, in node order; label (rows). values[i] receives (rows, features of node i), a loss node one value per row.
- * Returns the objective: the mean loss, or the sum of the output times seeds (rows, features; NULL: ones).
- * ls_define_from computes node `first` and those behind it again, ls_corner the least distance of a corner of any op.
- */
-struct ls_define_input {
-    size_t rows;
-    const double *x;
-    const double *const *params;
-    const uint8_t *label;
-    const double *seeds;
-    uint32_t seed, step;
-};
-double ls_define(const struct ls_graph *g, const struct ls_define_input *in, double *const *values);
-double ls_define_from(const struct ls_graph *g, const struct ls_define_input *in, double *const *values, size_t first);
-double ls_corner(const struct ls_graph *g, const struct ls_define_input *in, double *const *values);
 
 #endif

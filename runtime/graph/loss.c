@@ -2,7 +2,7 @@
  * mse_loss(x, t), binary_cross_entropy(p, t), binary_cross_entropy_with_logits(z, t): losses of a prediction and a
  * target of the same shape, means over the elements and the rows of the batch. */
 #include "core/math64.h"
-#include "graph/graph.h"
+#include "graph/elementwise.h"
 
 #include <string.h>
 

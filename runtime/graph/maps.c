@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * neg, exp, log, square: functions of one value, element by element. */
 #include "core/math64.h"
-#include "graph/graph.h"
+#include "graph/elementwise.h"
 
 static enum lockstep_status shape(struct ls_node *n, struct lockstep_error *err)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Plan: which neighbours are fused, what is never computed; then everything gets its place and parameters are cut into
  * units. */
+#include "graph/plan.h"
+
 #include "graph/cut.h"
 #include "graph/place.h"
 

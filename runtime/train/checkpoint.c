@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A model as named tensors: save, load, digest. The file format lies in tensors.c. */
 #include "core/mem.h"
+#include "graph/build.h"
 #include "train/model.h"
 #include "train/tensors.h"
 

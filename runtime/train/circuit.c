@@ -2,6 +2,8 @@
  * Graphs without data, whose free names have values; and the nodes of any model. */
 #include "core/mem.h"
 #include "core/nearest.h"
+#include "graph/build.h"
+#include "graph/plan.h"
 #include "train/init.h"
 #include "train/machine.h"
 #include "train/model.h"

@@ -3,7 +3,7 @@
 #ifndef LS_DIFFERENCES_H
 #define LS_DIFFERENCES_H
 
-#include "graph/graph.h"
+#include "graph/define.h"
 
 /* By elements that node `first` and those behind it depend on, and no node before it. */
 struct ls_differences {

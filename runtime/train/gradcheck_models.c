@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the gradient check is run on: the example of an op, a model text; the public function. */
 #include "core/mem.h"
+#include "graph/build.h"
 #include "train/gradcheck.h"
 #include "train/machine.h"
 #include "train/model.h"

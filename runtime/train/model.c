@@ -5,6 +5,8 @@
 
 #include "core/mem.h"
 #include "data/data.h"
+#include "graph/build.h"
+#include "graph/plan.h"
 #include "train/init.h"
 #include "train/machine.h"
 

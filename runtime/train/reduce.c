@@ -2,6 +2,7 @@
 #include "train/reduce.h"
 
 #include "core/mem.h"
+#include "graph/plan.h"
 #include "train/probe.h"
 
 /* Handover between two threads, ns: no dearer than L3; where near ends, far begins, a worker must have slept. */

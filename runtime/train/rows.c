@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/rows.h"
 
+#include "graph/elementwise.h"
 #include "train/columns.h"
 
 /* The labels of the rows: by index for bytes, else in order. */

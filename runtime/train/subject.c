@@ -3,6 +3,8 @@
 
 #include "core/rng.h"
 #include "core/team.h"
+#include "graph/build.h"
+#include "graph/plan.h"
 
 enum { TRIES = 60 };
 

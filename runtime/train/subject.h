@@ -4,6 +4,7 @@
 #ifndef LS_SUBJECT_H
 #define LS_SUBJECT_H
 
+#include "graph/define.h"
 #include "train/gradcheck.h"
 #include "train/step.h"
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "core/mem.h"
+#include "graph/build.h"
+#include "graph/plan.h"
 #include "train/machine.h"
 #include "train/step.h"
 

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/build.h"
 #include "runtime/run_op.h"
 
 enum { MOST = 16 };

@@ -14,6 +14,8 @@
 
 #include "core/rng.h"
 #include "data/data.h"
+#include "graph/build.h"
+#include "graph/plan.h"
 #include "train/machine.h"
 #include "train/model.h"
 

@@ -22,6 +22,7 @@
 enum { ROWS = 700, BATCH = 260, STEPS = (ROWS + BATCH - 1) / BATCH };
 
 #include "drawn_digits.h"
+#include "graph/build.h"
 
 static struct lockstep_error err;
 static struct lockstep_model *model_of(const char *text, const struct lockstep_options *o, unsigned shards)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "data/data.h"
+#include "graph/define.h"
 #include "train/model.h"
 
 enum { VALUES = 8, ELEMENTS = 4, NODES = 32 };

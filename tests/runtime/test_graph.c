@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "graph/graph.h"
+#include "graph/build.h"
 
 enum { SIDE = 28, CLASSES = 10 };
 

@@ -14,6 +14,8 @@
 
 #include "core/math64.h"
 #include "data/data.h"
+#include "graph/build.h"
+#include "graph/define.h"
 #include "train/model.h"
 
 enum { N = 6 };

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/rng.h"
+#include "graph/define.h"
 #include "train/gradcheck.h"
 #include "train/machine.h"
 #include "train/model.h"

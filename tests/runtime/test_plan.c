@@ -13,7 +13,8 @@
 
 #include "core/mem.h"
 #include "core/rng.h"
-#include "graph/graph.h"
+#include "graph/build.h"
+#include "graph/plan.h"
 
 enum { SIDE = 28, CLASSES = 10, BLOCK = 100 };
 
