@@ -431,6 +431,7 @@ enum lockstep_status ls_graph_build_free(const char *text, const struct ls_bindi
     return build(&b, text);
 }
 
+/* Too many classes are left to the implied loss, which says where. */
 bool ls_graph_reads_data(const char *text, size_t *channels, size_t *length, size_t *classes)
 {
     struct lockstep_error err = {0};
@@ -439,7 +440,7 @@ bool ls_graph_reads_data(const char *text, size_t *channels, size_t *length, siz
         .g = &g, .channels = *channels, .length = *length, .err = &err, .read = {channels, length, classes}};
 
     if (!build(&b, text))
-        *classes = g.loss ? g.classes : g.output->features;
+        *classes = g.loss ? g.classes : g.output->features < LS_CLASSES ? g.output->features : LS_CLASSES;
     ls_graph_free(&g);
     return b.reads_data;
 }

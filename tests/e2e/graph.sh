@@ -145,6 +145,7 @@ errors() {
     bad 2 'isa: expected one of' 'x * 2' x=1 --isa sse9
     bad 2 'model: expected a built-in name' "$work/none"
     bad 2 'model text: line 1, column 11: .*did you mean "linear"' 'flatten | liner(10)'
+    bad 2 'model text: line 1, column 11: cross_entropy: expected at most 256 classes, got 784' 'flatten | linear(784)'
 }
 
 # same OPTIONS...: one digest for every instruction set, thread count and way to reduce; printed.
