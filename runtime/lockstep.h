@@ -66,9 +66,9 @@ struct lockstep_recipe {
     size_t batch;            /* rows per step: 1..2^24, default 128 */
     size_t epochs;           /* default 5 */
     const char *optimizer;   /* "sgd", "adam" (default), "adamw" */
-    double lr;               /* > 0, default 0.001 */
+    double lr;               /* > 0, up to 1e30, default 0.001 */
     double momentum;         /* sgd: 0..1, default 0 */
-    double weight_decay;     /* >= 0, default 0 */
+    double weight_decay;     /* 0..1e30, default 0 */
     bool nesterov;           /* sgd */
     const char *lr_schedule; /* "constant" (default), "cosine": to 0 over all steps */
     size_t warmup;           /* steps of linear warm-up, default 0 */

@@ -49,11 +49,11 @@ static enum lockstep_status check_recipe(const struct lockstep_recipe *r, struct
         return ls_fail(err, LOCKSTEP_E_USAGE, "lr-schedule: expected one of %s, got \"%.32s\"", ls_lr_names(),
                        r->lr_schedule);
     if (!in_range(r->lr, 0.0, most, false))
-        return ls_fail(err, LOCKSTEP_E_USAGE, "lr: expected a number above 0, got %g", r->lr);
+        return ls_fail(err, LOCKSTEP_E_USAGE, "lr: expected a number above 0, up to %g, got %g", most, r->lr);
     if (!in_range(r->momentum, 0.0, 1.0, true))
         return ls_fail(err, LOCKSTEP_E_USAGE, "momentum: expected 0..1, got %g", r->momentum);
     if (!in_range(r->weight_decay, 0.0, most, true))
-        return ls_fail(err, LOCKSTEP_E_USAGE, "weight-decay: expected a number of at least 0, got %g", r->weight_decay);
+        return ls_fail(err, LOCKSTEP_E_USAGE, "weight-decay: expected a number 0..%g, got %g", most, r->weight_decay);
     if (r->shards > LS_SHARDS_MAX || (r->shards & (r->shards - 1)))
         return ls_fail(err, LOCKSTEP_E_USAGE, "shards: expected a power of two up to %d, got %u", LS_SHARDS_MAX,
                        r->shards);
