@@ -58,6 +58,7 @@ static double float_gradient(const struct ls_subject *s, const struct tensor *t,
 struct worst {
     double difference, most;
     size_t checked;
+    bool few; /* too few to tell */
 };
 
 static void compare(struct worst *w, double got, double expected)
@@ -84,6 +85,21 @@ static void describe_shape(const struct ls_subject *s, const struct tensor *t, s
         out->shape[d] = t->node->shape.dim[d - 1];
 }
 
+/* Why a tensor failed, of the first one. */
+static void fail_first(struct ls_check *check, const struct lockstep_checked *row, const struct worst *w)
+{
+    const char *kind = row->gradient ? "gradient" : "value";
+
+    if (w->few)
+        ls_fail(&check->first, LOCKSTEP_E_INTERNAL,
+                "gradcheck: %s: %s of %s: expected finite values away from corners, got %zu coordinates to compare",
+                row->model, kind, row->tensor, row->checked);
+    else
+        ls_fail(&check->first, LOCKSTEP_E_INTERNAL,
+                "gradcheck: %s: %s of %s: expected an error of at most %.1e of its largest element, got %.1e",
+                row->model, kind, row->tensor, row->tolerance, row->error);
+}
+
 /* Tell the caller of a tensor; keep the first that failed. */
 static void report(const struct ls_subject *s, const struct tensor *t, const struct worst *w, bool gradient,
                    double tolerance)
@@ -105,9 +121,7 @@ static void report(const struct ls_subject *s, const struct tensor *t, const str
     describe_shape(s, t, &row);
     check->tensors++;
     if (!row.ok && !check->failed++)
-        ls_fail(&check->first, LOCKSTEP_E_INTERNAL,
-                "gradcheck: %s: %s of %s: expected an error of at most %.1e of its largest element, got %.1e",
-                row.model, gradient ? "gradient" : "value", name, tolerance, row.error);
+        fail_first(check, &row, w);
     if (check->tensor)
         check->tensor(check->user, &row);
 }
@@ -174,7 +188,8 @@ static void check_gradient(const struct ls_subject *s, const struct tensor *t, d
         if (ls_derivative(&d, t->at + e, f, scale, &expected))
             compare(&w, float_gradient(s, t, e), expected);
     }
-    if (2 * w.checked < wanted)
+    w.few = 2 * w.checked < wanted;
+    if (w.few)
         w.difference = INFINITY;
     report(s, t, &w, true, tolerance_of(s));
 }

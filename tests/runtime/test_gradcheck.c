@@ -191,6 +191,10 @@ static void the_public_function(void **state)
     assert_int_equal(
         lockstep_gradcheck("loss = mse_loss(input(3), one_hot(label))", 1, &options, NULL, NULL, NULL, &err),
         LOCKSTEP_OK);
+    assert_int_equal(lockstep_gradcheck("input(3) | log", 1, &options, NULL, NULL, NULL, &err), LOCKSTEP_E_INTERNAL);
+    assert_string_equal(err.text,
+                        "gradcheck: model: gradient of input: expected finite values away from corners, got 0 "
+                        "coordinates to compare");
 }
 
 int main(void)
