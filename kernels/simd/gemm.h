@@ -16,30 +16,24 @@ enum {
 
 typedef void tile_fn(size_t, int, const struct product *, const float *, size_t, size_t);
 
-/* How far behind this one's operands those of what comes next lie; none: nothing comes. */
-struct next {
-    int none;
-    ptrdiff_t a, b;
-};
-
 /*
- * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The next
- * strip and the rows that come next are on their way.
+ * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The first
+ * tile of a strip asks for the weights of the next one, which begin at `next` behind the last strip (NULL: nothing comes);
+ * the tiles of the first strip ask for the rows of the next tile.
  */
-static void strips(struct product *g, size_t n, size_t end, struct next next, tile_fn *one)
+static void strips(struct product *g, size_t n, size_t end, const float *next, tile_fn *one)
 {
-    const size_t whole = (end - n) / NR, askers = whole ? whole : 1; /* strips that ask for rows */
     const ptrdiff_t apart = (ptrdiff_t)(NR / P * g->ldb);
 
-    for (size_t s = 0; n < end; s++, n += NR) {
-        const int nv = vectors_at(g->N, n), last = n + NR >= end;
+    for (ptrdiff_t s = 0; n < end; s++, n += NR) {
+        const int nv = vectors_at(g->N, n);
         const size_t tiles = tiles_of(g->M, nv);
+        const ptrdiff_t behind = n + NR < end ? apart : next ? next - g->b - s * apart : 0;
 
         for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
             mr = (g->M - m + tiles - t - 1) / (tiles - t);
-            g->strip =
-                (struct share){t, tiles, last && next.none ? 0 : P, last ? next.b - (ptrdiff_t)s * apart : apart};
-            g->rows = (struct share){s, askers, next.none || s >= askers ? 0 : mr, next.a};
+            g->a_ahead = s ? 0 : mr * P;
+            g->b_ahead = t ? 0 : behind;
             one(mr, nv, g, g->a + m * P, m, n);
         }
     }
@@ -57,12 +51,12 @@ static void block(const struct product *whole, size_t m, size_t M, size_t n, siz
     g.c += m * P;
     g.y += m * P;
     do {
-        struct next next = {0, (ptrdiff_t)(kb / P * g.lda), (ptrdiff_t)(kb * P)}; /* the next part of K */
+        const float *next = m + M < whole->M ? whole->b : NULL;
 
         g.K = left < kb ? left : kb;
         left -= g.K;
-        if (!left) /* the first of the next rows */
-            next = (struct next){m + M >= whole->M, whole->a + (m + M) * P - g.a, whole->b - g.b};
+        if (left)
+            next = g.b + g.K * P;
         g.act = left ? LK_ACT_NONE : whole->act;
         strips(&g, n, end, next, one);
         g.a += g.K / P * g.lda;

@@ -113,7 +113,7 @@ static void narrow_columns(const struct product *whole, size_t n)
         g.lda = whole->ldb;
         g.b = whole->a + m / P * whole->lda;
         g.ldb = whole->lda;
-        g.ahead = 0;
+        g.a_ahead = 0;
         g.y = g.c = turned;
         g.ldy = g.ldc = P * P;
         if (g.from_c)
@@ -136,7 +136,7 @@ static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, co
                         .crs = P,
                         .acs = P,
                         .lda = ldx,
-                        .ahead = ldx,
+                        .a_ahead = ldx,
                         .ldb = ldd,
                         .ldc = ldg,
                         .a = X,

@@ -18,24 +18,17 @@
 enum { NV = 2, NV_MOST = 4, P = LK_PANEL, NR = NV * VL };
 enum { DEPTH = 1024 }; /* terms of a chain computed at once, forward and data gradient */
 
-/* A tile's share of the rows that lie `at` elements further: rows first, first + step, .. below end. */
-struct share {
-    size_t first, step, end;
-    ptrdiff_t at;
-};
-
 /*
  * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
  * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
  * y; those of one tile c_row[i] and y_row[i] after the first of the tile, and those of A, when ars is 0, a_row[i].
- * ahead: what a weight gradient fetches of A for later. rows, strip: what a tile fetches, for each run, of the rows
- * that come next and of the next strip of weights. list: with `listed`, the only values of k, ascending.
+ * a_ahead, b_ahead: how far behind those of the chains the lines of A and of the weights lie that they ask for, 0: none.
+ * list: with `listed`, the only values of k, ascending.
  */
 struct product {
     size_t M, N, K, run, lda, ldb, ldc, crs;
-    size_t parts, b_part, ahead;
-    struct share rows, strip;
-    ptrdiff_t a_part, acs;
+    size_t parts, b_part, a_ahead;
+    ptrdiff_t a_part, acs, b_ahead;
     size_t ars;
     size_t a_row[LK_MR], c_row[LK_MR_1], y_row[LK_MR_1];
     const float *a, *b;
@@ -62,41 +55,34 @@ LK_INLINE size_t vector_at(int j, size_t ld)
     return (size_t)(j / VPP) * ld + (size_t)(j % VPP) * VL;
 }
 
-/* A share's lines of the panel at p are on their way to L2. It is read anew each time: its numbers in registers would
- * drive out those of the chains. */
-LK_INLINE void fetch(const struct share *s, const float *p)
-{
-    __asm__ volatile("" : "+r"(s));
-    for (size_t i = s->first; i < s->end; i += s->step)
-        __builtin_prefetch(p + s->at + (ptrdiff_t)(i * P), 0, 2);
-}
-
 /*
- * The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. Where k runs along a panel (gemm_dw),
- * the panel behind it is on its way to L2 meanwhile: it comes from L3, and no hardware stream crosses its pages. Nor
- * does one find the next rows or the next strip of weights; a burst of requests before a tile would delay its loads,
- * so each run asks for a few lines.
+ * The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. With `asks` what comes next is on its way
+ * to L2 meanwhile, a line or two with each k: a burst of requests would delay the loads. Where k runs along a panel
+ * (gemm_dw) that is the panel behind this one, which comes from L3, and no hardware stream crosses its pages; else rows, a
+ * line of each in a run, and weights, in runs too short for a stream.
  */
-LK_INLINE void chain_part(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
-                          const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
+LK_INLINE void chain_part(const int mr, const int nv, const int asks, const size_t ars, const ptrdiff_t acs,
+                          const struct product *g, const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
 {
-    const size_t ldb = g->ldb, lda = g->lda, run = g->run, ahead = g->ahead;
+    const size_t ldb = g->ldb, lda = g->lda, run = g->run, a_ahead = g->a_ahead;
+    const float *weights = b + g->b_ahead;
 
     for (size_t left = g->K; left;) {
         size_t n = left < run ? left : run;
-        const float *ak = a;
+        const float *ak = a, *rows = a + a_ahead;
 
-        if (ars == P) {
-            fetch(&g->rows, a);
-            LK_UNROLL for (int j = 0; j < nv; j += VPP) fetch(&g->strip, b + vector_at(j, ldb));
-        }
         left -= n;
         a += lda;
         do {
             vf bv[NV];
 
-            if (ars == 1)
-                __builtin_prefetch(ak + ahead, 0, 2);
+            if (asks && ars == 1)
+                __builtin_prefetch(ak + a_ahead, 0, 2);
+            if (asks && ars == P) {
+                LK_UNROLL for (int i = 0; i < mr; i += P, rows += P) __builtin_prefetch(rows, 0, 2);
+                LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(weights + vector_at(j, ldb), 0, 2);
+                weights += P;
+            }
             LK_UNROLL for (int j = 0; j < nv; j++) bv[j] = v_load(b + vector_at(j, ldb));
             LK_UNROLL for (int i = 0; i < mr; i++)
             {
@@ -134,8 +120,13 @@ LK_INLINE void listed_chains(const int mr, const int nv, const size_t ars, const
 LK_INLINE void chains(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
                       const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
 {
+    const int asks = g->a_ahead || g->b_ahead;
+
     for (size_t left = g->parts; left; left--, a += g->a_part, b += g->b_part)
-        chain_part(mr, nv, ars, acs, g, a, b, acc);
+        if (asks)
+            chain_part(mr, nv, 1, ars, acs, g, a, b, acc);
+        else
+            chain_part(mr, nv, 0, ars, acs, g, a, b, acc);
 }
 
 /* Chain + 0, times the derivative of the activation for gemm_dx. */
