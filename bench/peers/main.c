@@ -58,7 +58,7 @@ struct operands {
 
 static void ours_worker(const struct lk_kernels *k, const struct shape *s, const struct operands *m, size_t T, size_t t)
 {
-    const size_t ld = (s->b | 1) * LK_PANEL; /* as plan.c places values */
+    const size_t ld = (s->b | 1) * LK_PANEL; /* as place.c places values */
     size_t r0, r1;
 
     if (s->kind == DW) { /* rows of the gradient, whole panels */

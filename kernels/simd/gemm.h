@@ -18,8 +18,8 @@ typedef void tile_fn(size_t, int, const struct product *, const float *, size_t,
 
 /*
  * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The first
- * tile of a strip asks for the weights of the next one, which begin at `next` behind the last strip (NULL: nothing comes);
- * the tiles of the first strip ask for the rows of the next tile.
+ * tile of a strip asks for the weights of the next strip, behind the last one for those at `next` (NULL: nothing comes).
+ * The tiles of the first strip ask for the rows below them, even where those are not needed next.
  */
 static void strips(struct product *g, size_t n, size_t end, const float *next, tile_fn *one)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What conv1d and conv_transpose1d share: their parameters, and how far the kernels read beyond a sample. */
+ * What conv1d and conv_transpose1d share: what they refuse, their parameters, and how far the kernels read beyond a
+ * sample. */
 #ifndef LS_CONV_H
 #define LS_CONV_H
 

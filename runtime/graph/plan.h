@@ -7,8 +7,8 @@
 
 /*
  * Fuse neighbours, lay out parameters and the activation block of `most` rows, decide what is never computed, cut the
- * parameters into units. keep_values: nothing is fused and the input has a gradient, so that every value and gradient can
- * be read; the bits are the same.
+ * parameters into units. keep_values: nothing is fused and the input has a gradient, so that every value and gradient
+ * can be read; the bits are the same. E_MEMORY, also where the model has more units than a team can share.
  */
 enum lockstep_status ls_plan(struct ls_graph *g, size_t most, bool keep_values, struct lockstep_error *err);
 

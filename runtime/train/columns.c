@@ -47,11 +47,16 @@ static size_t strip_of(const struct ls_shared *s, unsigned T)
  * shard has no rows and no strips. */
 static size_t cut_of(const struct ls_shared *s, size_t strip, unsigned T, unsigned t)
 {
-    const size_t places = s->panels * s->rows, even = places / T * t + places % T * t / T;
-    const size_t panel = s->rows ? even / (strip * s->rows) * strip : 0, width = smaller(strip, s->panels - panel);
-    const size_t begin = panel * s->rows, row = even > begin ? (even - begin) / width : 0;
     const size_t few = smaller(EDGE_ROWS, s->rows / 4);
+    size_t even, end, panel, width, begin, row;
 
+    if (!s->rows)
+        return 0;
+    ls_span(s->panels * s->rows, T, t, &even, &end);
+    panel = even / (strip * s->rows) * strip;
+    width = smaller(strip, s->panels - panel);
+    begin = panel * s->rows;
+    row = even > begin ? (even - begin) / width : 0;
     if (row <= few)
         return begin;
     return s->rows - row <= few ? begin + width * s->rows : even;

@@ -183,7 +183,7 @@ class Errors(Folder):
         path = self.program("base", fault="sleep")
         with subprocess.Popen([sys.executable, here.GATE, path, path], stderr=subprocess.DEVNULL,
                               env={**os.environ, "TMPDIR": temporary, "GATE_STARTED": started}) as run:
-            while not (os.path.exists(started) and os.path.getsize(started)):
+            while run.poll() is None and not (os.path.exists(started) and os.path.getsize(started)):
                 time.sleep(0.01)
             run.terminate()
         self.assertEqual(run.returncode, 128 + signal.SIGTERM)
