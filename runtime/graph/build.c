@@ -169,8 +169,8 @@ static struct ls_node *build_name(struct builder *b, const struct ls_expr *e)
     return NULL;
 }
 
-/* Can the argument of a call be a value (and not an attribute)? What is before "|" is one, a number elsewhere where the op
- * has no attributes. Every other name is: an unknown one is reported as such. */
+/* Can the argument of a call be a value (and not an attribute)? What is before "|" is one, a number elsewhere where the
+ * op has no attributes. Every other name is: an unknown one is reported as such. */
 static bool is_value(const struct builder *b, const struct ls_op *op, const struct ls_expr *call,
                      const struct ls_expr *e)
 {

@@ -13,8 +13,8 @@ enum { UNIT_ROWS_SKIP = LK_PANEL };
 
 enum { PLACES = 1 << 16 };
 
-/* Columns of a unit. One that leaves out zeros has half of them, for it looks for zeros once for all its columns, and two
- * workers at least shall have columns of their own. */
+/* Columns of a unit. One that leaves out zeros has half of them, for it looks for zeros once for all its columns, and
+ * two workers at least shall have columns of their own. */
 static size_t unit_cols(const struct ls_node *n, const struct ls_param *p)
 {
     const size_t half = ((p->cols + 1) / 2 + UNIT_COLS - 1) / UNIT_COLS * UNIT_COLS;

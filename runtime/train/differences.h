@@ -14,9 +14,10 @@ struct ls_differences {
 };
 
 /*
- * Derivative of the objective, f, by element *at. Where f is smooth the bend is small, or halves with the step: then two
- * steps together cancel the h^2 of the error (Richardson). At a corner it does not, and a corner within the step is left
- * behind with a smaller one. scale: a bend is small beside the derivative or beside this. False: a corner at *at itself.
+ * Derivative of the objective, f, by element *at. Where f is smooth the bend is small, or halves with the step: then
+ * two steps together cancel the h^2 of the error (Richardson). At a corner it does not, and a corner within the step is
+ * left behind with a smaller one. scale: a bend is small beside the derivative or beside this. False: a corner at *at
+ * itself.
  */
 bool ls_derivative(const struct ls_differences *d, double *at, double f, double scale, double *out);
 

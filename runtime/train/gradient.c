@@ -50,8 +50,8 @@ static void choose_skip(const struct ls_walk *k, struct series *s, const struct 
 }
 
 /*
- * Continue the chains of a unit over a block whose rows lie in the activation block; fold what the shard completes. With
- * `last` the tree is complete, too. A shard of one block that is added or used up at once never reaches its slot.
+ * Continue the chains of a unit over a block whose rows lie in the activation block; fold what the shard completes.
+ * With `last` the tree is complete, too. A shard of one block that is added or used up at once never reaches its slot.
  */
 static void gradient_of(const struct ls_walk *k, const struct ls_context *c, const struct ls_block *b,
                         const struct ls_unit *u, bool last)

@@ -51,8 +51,8 @@ static size_t input_count(const struct ls_subject *s)
     return s->g.input ? s->model->rows * s->g.input->features : 0;
 }
 
-/* A batch away from the corners of the ops, so that no float is on the other side of one. How far is enough shrinks with
- * the tries, to about the error of a float; a model that is always at a corner takes the last batch. */
+/* A batch away from the corners of the ops, so that no float is on the other side of one. How far is enough shrinks
+ * with the tries, to about the error of a float; a model that is always at a corner takes the last batch. */
 static void draw(struct ls_subject *s)
 {
     const double shrink = 0.9;
