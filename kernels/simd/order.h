@@ -6,25 +6,18 @@
 
 #include "simd/pool.h"
 
-/* The last, partial panel of a gathered row: n bytes, the pad +0. */
-static inline void gather_tail(const uint8_t *from, size_t n, vf scale, float *to)
-{
-    const struct row_mask keep = row_mask(n);
-    uint8_t bytes[LK_PANEL] = {0};
-
-    memcpy(bytes, from, n);
-    for (int j = 0; j < VPP; j++)
-        v_store(to + j * VL, v_and(keep.m[j], v_mul(v_from_u8(bytes + j * VL), scale)));
-}
-
-/* Which of the 16 values of a row are not 0, a bit each. */
-static inline uint16_t row_bits(const float *x)
+/* 16 bytes, each with its scale, as a row of a panel; returns which of its values are not 0, a bit each. */
+static inline unsigned gather_row(const uint8_t *from, const vrow *scale, float *to)
 {
     unsigned zero = 0;
 
-    for (int j = 0; j < VPP; j++)
-        zero |= v_bits(v_eq(v_load(x + j * VL), v_zero())) << (j * VL);
-    return (uint16_t)~zero;
+    for (int j = 0; j < VPP; j++) {
+        const vf x = v_mul(v_from_u8(from + j * VL), scale->v[j]);
+
+        v_store(to + j * VL, x);
+        zero |= v_bits(v_eq(x, v_zero())) << (j * VL);
+    }
+    return ~zero & 0xffff;
 }
 
 /* Rows of n bytes, index[b] * lds behind src: anywhere in memory. */
@@ -53,31 +46,37 @@ static inline void prefetch_rows(const struct scattered *s, size_t b, size_t i, 
             __builtin_prefetch(scattered_row(s, row) + line * LINE);
 }
 
-/* L = 1. Groups of rows, so that stores run along a panel while the bytes of the group stay in L1, those of the next one
- * on their way. */
+/*
+ * L = 1. Groups of rows, so that stores run along a panel while the bytes of the group stay in L1, those of the next one
+ * on their way.
+ */
 static inline void gather_rows(const struct scattered *s, vf scale, struct lk_view x, uint16_t *Z, size_t ldz)
 {
-    const size_t panels = lk_panels(s->n);
-
     for (size_t b = 0; b < s->B; b += TOGETHER) {
         const size_t end = smaller(b + TOGETHER, s->B);
+        const uint8_t *from[TOGETHER];
 
-        for (size_t p = 0; p < panels; p++) {
-            uint16_t *z = Z ? Z + p * ldz : NULL;
+        for (size_t i = 0; i < end - b; i++)
+            from[i] = scattered_row(s, b + i);
+        for (size_t p = 0; p < lk_panels(s->n); p++) {
+            const size_t at = p * LK_PANEL, n = row_width(s->n, p);
+            const struct row_mask keep = row_mask(n);
+            float *to = x.p + p * x.ld + b * x.pitch * LK_PANEL;
+            vrow scales;
 
-            if (p * LK_PANEL % LINE == 0)
-                prefetch_rows(s, end, p * LK_PANEL / LINE, LINES);
-            for (size_t row = b; row < end; row++) {
-                const uint8_t *from = scattered_row(s, row) + p * LK_PANEL;
-                float *to = x.p + p * x.ld + row * x.pitch * LK_PANEL;
+            for (int j = 0; j < VPP; j++)
+                scales.v[j] = v_and(keep.m[j], scale);
+            if (at % LINE == 0)
+                prefetch_rows(s, end, at / LINE, LINES);
+            for (size_t i = 0; i < end - b; i++, to += x.pitch * LK_PANEL) {
+                uint8_t last[LK_PANEL] = {0};
+                unsigned bits;
 
-                if (s->n - p * LK_PANEL < LK_PANEL)
-                    gather_tail(from, s->n - p * LK_PANEL, scale, to);
-                else
-                    for (int j = 0; j < VPP; j++)
-                        v_store(to + j * VL, v_mul(v_from_u8(from + j * VL), scale));
-                if (z)
-                    z[row] = row_bits(to);
+                if (n < LK_PANEL)
+                    memcpy(last, from[i] + at, n);
+                bits = gather_row(n < LK_PANEL ? last : from[i] + at, &scales, to);
+                if (Z)
+                    Z[p * ldz + b + i] = (uint16_t)bits;
             }
         }
     }
