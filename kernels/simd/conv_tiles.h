@@ -35,8 +35,11 @@ static void strip_by_sample(const struct conv_product *p, size_t n)
 {
     const int nv = vectors_at(p->g.N, n);
     struct product g = p->g;
+    size_t row[LK_MR_1];
 
-    set_rows(&g);
+    for (size_t i = 0; i < LK_MR_1; i++)
+        row[i] = i * g.crs;
+    g.c_row = g.y_row = row;
     for (size_t b = 0; b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y) {
         size_t m = strip_of_pairs(&g, n);
         const size_t tiles = tiles_of(g.M - m, nv);
@@ -53,15 +56,19 @@ static void strip_of_rows(const struct conv_product *p, size_t n)
 {
     const size_t M = p->samples * p->g.M, tiles = (M + LK_MR - 1) / LK_MR;
     struct product g = p->g;
+    size_t a_row[LK_MR], c_row[LK_MR], y_row[LK_MR];
 
+    g.a_row = a_row;
+    g.c_row = c_row;
+    g.y_row = y_row;
     for (size_t t = 0, m = 0, b = 0, l = 0, mr; t < tiles; t++, m += mr) {
         mr = (M - m + tiles - t - 1) / (tiles - t);
         for (size_t i = 0; i < mr; i++, l++) {
             if (l == g.M)
                 b++, l = 0;
-            g.a_row[i] = b * p->a + l * g.ars;
-            g.c_row[i] = b * p->c + l * g.crs;
-            g.y_row[i] = b * p->y + l * g.crs;
+            a_row[i] = b * p->a + l * g.ars;
+            c_row[i] = b * p->c + l * g.crs;
+            y_row[i] = b * p->y + l * g.crs;
         }
         tile_any(mr, vectors_at(g.N, n), &g, g.a, 0, n);
     }

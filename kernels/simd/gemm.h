@@ -76,7 +76,6 @@ static void all_tiles(struct product *g, tile_fn *one)
     const size_t tiles = tiles_of(g->M, NV), blocks = (tiles + most - 1) / most;
     const size_t columns = depth * NR < WEIGHTS ? WEIGHTS / depth / NR * NR : NR;
 
-    set_rows(g);
     for (size_t n = 0; n < g->N; n += columns)
         for (size_t b = 0, m = 0, end; b < blocks; b++, m = end) {
             end = g->M * (tiles * (b + 1) / blocks) / tiles;
@@ -93,6 +92,8 @@ static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, c
                         .parts = 1,
                         .run = P,
                         .crs = P,
+                        .c_row = row_along,
+                        .y_row = row_along,
                         .acs = 1,
                         .lda = lda,
                         .ldb = K * P,
@@ -117,6 +118,8 @@ static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, co
                         .parts = 1,
                         .run = P,
                         .crs = P,
+                        .c_row = row_along,
+                        .y_row = row_along,
                         .acs = 1,
                         .lda = ldd,
                         .ldb = K * P,

@@ -134,6 +134,8 @@ static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, co
                         .K = K,
                         .parts = 1,
                         .crs = P,
+                        .c_row = row_along,
+                        .y_row = row_along,
                         .acs = P,
                         .lda = ldx,
                         .a_ahead = ldx,
@@ -148,7 +150,6 @@ static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, co
 
     if (db)
         bias_gradient(&g, db, first);
-    set_rows(&g);
     if (mostly_idle(N, N / P * P)) {
         narrow_columns(&g, N / P * P);
         g.N = N / P * P;

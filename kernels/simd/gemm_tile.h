@@ -30,7 +30,7 @@ struct product {
     size_t parts, b_part, a_ahead;
     ptrdiff_t a_part, acs, b_ahead;
     size_t ars;
-    size_t a_row[LK_MR], c_row[LK_MR_1], y_row[LK_MR_1];
+    const size_t *a_row, *c_row, *y_row;
     const float *a, *b;
     float *c;
     const float *bias; /* chain start, or NULL */
@@ -259,12 +259,10 @@ LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t
     any_tile(mr, nv, backward, 0, ars, acs, g, a, m, n);
 }
 
-/* Rows of C and y in their order. */
-LK_INLINE void set_rows(struct product *g)
-{
-    for (size_t i = 0; i < LK_MR_1; i++)
-        g->c_row[i] = g->y_row[i] = i * g->crs;
-}
+/* Rows of a tile in their order along a panel. */
+#define LK_ROW(mr) (mr - 1) * P,
+
+static const size_t row_along[LK_MR_1] = {LK_HEIGHTS(LK_ROW) LK_HEIGHTS_1(LK_ROW)};
 
 /* Columns of a tile that starts at column n: a whole tile of NV vectors, or what is left of N. */
 LK_INLINE int vectors_at(size_t N, size_t n)

@@ -131,6 +131,8 @@ static size_t gemm_fwd_skip(size_t M, size_t N, size_t K, const float *A, size_t
                         .N = N,
                         .parts = 1,
                         .crs = P,
+                        .c_row = row_along,
+                        .y_row = row_along,
                         .lda = lda,
                         .ldb = K * P,
                         .ldc = ldy,
@@ -143,7 +145,6 @@ static size_t gemm_fwd_skip(size_t M, size_t N, size_t K, const float *A, size_t
                         .list = list};
     size_t left = K, terms = 0;
 
-    set_rows(&g);
     do {
         g.K = left < part ? left : part;
         left -= g.K;
@@ -172,6 +173,8 @@ static size_t gemm_dw_skip(size_t M, size_t N, size_t K, const float *X, size_t 
                         .K = K,
                         .parts = 1,
                         .crs = P,
+                        .c_row = row_along,
+                        .y_row = row_along,
                         .lda = ldx,
                         .ldb = ldd,
                         .ldc = ldg,
@@ -186,7 +189,6 @@ static size_t gemm_dw_skip(size_t M, size_t N, size_t K, const float *X, size_t 
 
     if (db)
         bias_gradient(&g, db, first);
-    set_rows(&g);
     do {
         g.K = left < SAMPLES_PART ? left : SAMPLES_PART;
         left -= g.K;
