@@ -266,7 +266,7 @@ void LK_FN(scale)(size_t n, float alpha, const float *x, float *y)
         y[i] = alpha * x[i];
 }
 
-void LK_FN(sgd)(size_t n, const float *grad, float *w, float *m, const struct lk_sgd *p)
+int LK_FN(sgd)(size_t n, const float *grad, float *w, float *m, const struct lk_sgd *p)
 {
     for (size_t i = 0; i < n; i++) {
         float g = fma_f32(p->weight_decay, w[i], grad[i]);
@@ -274,9 +274,10 @@ void LK_FN(sgd)(size_t n, const float *grad, float *w, float *m, const struct lk
         m[i] = fma_f32(p->momentum, m[i], g);
         w[i] = fma_f32(-p->lr, p->nesterov ? fma_f32(p->momentum, m[i], g) : m[i], w[i]);
     }
+    return LK_FN(finite)(n, w);
 }
 
-void LK_FN(adam)(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *p)
+int LK_FN(adam)(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *p)
 {
     for (size_t i = 0; i < n; i++) {
         float x = w[i] * p->decay, g = fma_f32(p->weight_decay, x, grad[i]);
@@ -285,4 +286,5 @@ void LK_FN(adam)(size_t n, const float *grad, float *w, float *m, float *v, cons
         v[i] = fma_f32(p->beta2c, g * g, p->beta2 * v[i]);
         w[i] = fma_f32(-p->step, m[i] / fma_f32(__builtin_sqrtf(v[i]), p->rbias2, p->eps), x);
     }
+    return LK_FN(finite)(n, w);
 }

@@ -13,10 +13,10 @@ static void sgd_scalars(const struct lockstep_recipe *r, double lr, size_t t, st
     s->sgd = (struct lk_sgd){(float)lr, (float)r->momentum, (float)r->weight_decay, r->nesterov};
 }
 
-static void sgd_apply(const struct lk_kernels *k, const struct ls_optim_step *s, size_t n, const float *g, float *w,
+static bool sgd_apply(const struct lk_kernels *k, const struct ls_optim_step *s, size_t n, const float *g, float *w,
                       float *const state[2])
 {
-    k->sgd(n, g, w, state[0], &s->sgd);
+    return k->sgd(n, g, w, state[0], &s->sgd);
 }
 
 /* t counts from 1. */
@@ -41,10 +41,10 @@ static void adamw_scalars(const struct lockstep_recipe *r, double lr, size_t t, 
     s->adam.decay = (float)(1.0 - lr * r->weight_decay);
 }
 
-static void adam_apply(const struct lk_kernels *k, const struct ls_optim_step *s, size_t n, const float *g, float *w,
+static bool adam_apply(const struct lk_kernels *k, const struct ls_optim_step *s, size_t n, const float *g, float *w,
                        float *const state[2])
 {
-    k->adam(n, g, w, state[0], state[1], &s->adam);
+    return k->adam(n, g, w, state[0], state[1], &s->adam);
 }
 
 static const struct ls_optim optims[] = {

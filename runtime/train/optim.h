@@ -12,7 +12,8 @@ struct ls_optim {
     const char *name, *kernel; /* kernel: the slot that apply calls */
     unsigned states;           /* float arrays kept for each parameter: 1 (momentum) or 2 (m, v) */
     void (*scalars)(const struct lockstep_recipe *r, double lr, size_t t, struct ls_optim_step *s);
-    void (*apply)(const struct lk_kernels *k, const struct ls_optim_step *s, size_t n, const float *g, float *w,
+    /* Update n parameters; returns whether all of them are finite. */
+    bool (*apply)(const struct lk_kernels *k, const struct ls_optim_step *s, size_t n, const float *g, float *w,
                   float *const state[2]);
 };
 

@@ -88,35 +88,26 @@ void ls_unit_transpose(struct ls_engine *e, const struct ls_unit *u)
     }
 }
 
-/* With zeros left out a weight that is not finite would go unseen by the rows where its input is 0. */
-static bool finite_unit(const struct ls_engine *e, const struct ls_unit *u)
-{
-    struct segment s[SEGMENTS];
-    bool finite = true;
-
-    for (size_t i = 0, n = segments_of(e->g, u, s); i < n; i++)
-        finite &= e->kernels.k.finite(s[i].n, e->w + s[i].at) != 0;
-    return finite;
-}
-
 /* The gradient of a unit is complete: update its parameters, or keep it. */
 void ls_unit_finish(struct ls_engine *e, const struct ls_unit *u, struct ls_gradient g,
                     const struct ls_optim_step *step)
 {
     struct segment s[SEGMENTS];
     const size_t n = segments_of(e->g, u, s);
+    bool finite = true;
 
     for (size_t i = 0; i < n; i++) {
         float *const state[2] = {e->state[0] + s[i].at, e->state[1] ? e->state[1] + s[i].at : NULL};
 
         if (step)
-            e->optim->apply(&e->kernels.k, step, s[i].n, segment_in(g, &s[i]), e->w + s[i].at, state);
+            finite &= e->optim->apply(&e->kernels.k, step, s[i].n, segment_in(g, &s[i]), e->w + s[i].at, state);
         else
             memcpy(e->root + s[i].at, segment_in(g, &s[i]), s[i].n * sizeof(float));
     }
     if (!step)
         return;
     ls_unit_transpose(e, u);
-    if (e->skip && e->g->node[u->node].skips && !finite_unit(e, u))
+    /* With zeros left out a weight that is not finite would go unseen by the rows where its input is 0. */
+    if (e->skip && e->g->node[u->node].skips && !finite)
         atomic_store_explicit(&e->bad_weights, true, memory_order_relaxed);
 }

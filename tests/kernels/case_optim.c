@@ -25,13 +25,14 @@ static void sgd_setup(struct kc *c)
     kc_vector(c, KC_IN, "grad", c->N);
     kc_vector(c, KC_INOUT, "w", c->N);
     kc_vector(c, KC_INOUT, "m", c->N);
+    kc_u32(c, KC_OUT, "finite", 1);
     kc_shape(c, "n=%zu lr=%a momentum=%a weight_decay=%a nesterov=%d", c->N, (double)c->sgd.lr, (double)c->sgd.momentum,
              (double)c->sgd.weight_decay, c->sgd.nesterov);
 }
 
 static void sgd_call(const struct lk_kernels *k, struct kc *c)
 {
-    k->sgd(c->N, kc_p(c, 0), kc_p(c, 1), kc_p(c, 2), &c->sgd);
+    *(uint32_t *)kc_p(c, 3) = (uint32_t)k->sgd(c->N, kc_p(c, 0), kc_p(c, 1), kc_p(c, 2), &c->sgd);
 }
 
 const struct kc_case kc_case_sgd = {sgd_setup, sgd_call};
@@ -51,13 +52,14 @@ static void adam_setup(struct kc *c)
     kc_vector(c, KC_INOUT, "w", c->N);
     kc_vector(c, KC_INOUT, "m", c->N);
     kc_vector(c, KC_INOUT, "v", c->N);
+    kc_u32(c, KC_OUT, "finite", 1);
     kc_shape(c, "n=%zu step=%a eps=%a weight_decay=%a decay=%a", c->N, (double)c->adam.step, (double)c->adam.eps,
              (double)c->adam.weight_decay, (double)c->adam.decay);
 }
 
 static void adam_call(const struct lk_kernels *k, struct kc *c)
 {
-    k->adam(c->N, kc_p(c, 0), kc_p(c, 1), kc_p(c, 2), kc_p(c, 3), &c->adam);
+    *(uint32_t *)kc_p(c, 4) = (uint32_t)k->adam(c->N, kc_p(c, 0), kc_p(c, 1), kc_p(c, 2), kc_p(c, 3), &c->adam);
 }
 
 const struct kc_case kc_case_adam = {adam_setup, adam_call};

@@ -205,15 +205,17 @@ static bool inside(const float *x, const float *a, size_t n)
     return (uintptr_t)x >= (uintptr_t)a && (uintptr_t)x < (uintptr_t)(a + n);
 }
 
-static void flaky_adam(size_t n, const float *g, float *w, float *m, float *v, const struct lk_adam *s)
+static int flaky_adam(size_t n, const float *g, float *w, float *m, float *v, const struct lk_adam *s)
 {
-    fault.true_kernels.adam(n, g, w, m, v, s);
+    const int finite = fault.true_kernels.adam(n, g, w, m, v, s);
+
     if (fault.elsewhere) {
         if (!inside(w, fault.engine->w, fault.engine->g->params) && ++fault.seen == fault.at)
             flip_low_bit(w);
     } else if ((inside(fault.target, w, n) || inside(fault.target, v, n)) && ++fault.seen == fault.at) {
         flip_low_bit(fault.target);
     }
+    return finite;
 }
 
 /* Transposed weights of the first engine go wrong: the weights themselves never do. */
