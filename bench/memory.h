@@ -72,7 +72,8 @@ inline Buffer<float> panels(size_t rows, size_t columns)
     return floats(lk_panels(columns) * kPanel * rows);
 }
 
-/* A value of rows x columns: panels that begin an odd number of lines after each other, as in training (graph/place.c). */
+/* A value of rows x columns: panels that begin an odd number of lines after each other, as in training
+ * (graph/place.c). */
 inline size_t value_ld(size_t rows)
 {
     return (rows | 1) * kPanel;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * lockstep-bench-reproducibility [ROUNDS]: what "one answer, any schedule" costs. Training steps of mlp with adam on the
- * built-in digits, at batch 100, 1024 and 8192, by 1 thread and by 2: the product against variants that give it up.
+ * lockstep-bench-reproducibility [ROUNDS]: what "one answer, any schedule" costs. Training steps of mlp with adam on
+ * the built-in digits, at batch 100, 1024 and 8192, by 1 thread and by 2: the product against variants that give it up.
  *
  *   shards = threads   the batch in as many parts as threads, not in parts that follow from its size
  *   copies, one sum    a copy of the gradient for each thread, their plain sum, no tree
  *   four chains        every sum over k of the matrix products in four chains (split.h)
  *
  * A round runs all four in turn, some 30 ms each, begun by another one each time. Printed: the median time of a step,
- * and of each variant the median over the rounds of its time / the product's in the same round, with quartiles. Below 1 the
- * product pays for reproducibility.
+ * and of each variant the median over the rounds of its time / the product's in the same round, with quartiles. Below 1
+ * the product pays for reproducibility.
  */
 #include "cpu.h"
 #include "runtime.h"

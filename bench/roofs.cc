@@ -53,8 +53,8 @@ lockstep_level level_of(const Traffic &t)
     return LOCKSTEP_DRAM;
 }
 
-/* Nanoseconds to move the bytes: what is updated in place at the speed of that, else as many reads as writes at the speed
- * of a copy, the rest at that of what is left. */
+/* Nanoseconds to move the bytes: what is updated in place at the speed of that, else as many reads as writes at the
+ * speed of a copy, the rest at that of what is left. */
 double moving(const Traffic &t, const lockstep_bandwidth &b)
 {
     const double updated = t.held > 0 ? t.read + t.written - t.held : 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What bounds a job, measured in this process: the FMA peak, and for each level of memory the bandwidth of its mix of
- * reads and writes. The clock moves and the neighbours work, so a roof older than half a second is measured again before
- * the job is timed.
+ * reads and writes. The clock moves and the neighbours work, so a roof older than half a second is measured again
+ * before the job is timed.
  */
 #ifndef BENCH_ROOFS_H
 #define BENCH_ROOFS_H

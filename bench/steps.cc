@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Benchmarks of training: steps and epochs of the built-in models on MNIST where LOCKSTEP_MNIST_DIR names its folder, else
- * on the built-in digits. A step is gather, forward, backward, reduction and update by adam; an epoch is lockstep_train
- * with its shuffle, without evaluation. The roof is the FMA peak of the same threads at once, measured beside. */
+ * Benchmarks of training: steps and epochs of the built-in models on MNIST where LOCKSTEP_MNIST_DIR names its folder,
+ * else on the built-in digits. A step is gather, forward, backward, reduction and update by adam; an epoch is
+ * lockstep_train with its shuffle, without evaluation. The roof is the FMA peak of the same threads at once, measured
+ * beside. */
 #include "programs.h"
 #include "runtime.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The table of --short: one line for each benchmark, over its repetitions the median time and rates and the best share. */
+ * The table of --short: one line for each benchmark, over its repetitions the median time and rates and the best
+ * share. */
 #include "programs.h"
 
 #include <algorithm>

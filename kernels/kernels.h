@@ -363,7 +363,8 @@ typedef void lk_dropout_fn(const struct lk_dropout *p, size_t B, size_t C, size_
 /* leaky_relu_fwd: y[i] = x[i] > 0 ? x[i] : slope * x[i]. */
 typedef void lk_leaky_relu_fwd_fn(size_t n, float slope, const float *x, float *y);
 
-/* leaky_relu_bwd: dx[i] = x[i] > 0 ? dy[i] : slope * dy[i], from the input x; a subnormal dy counts as 0 of its sign. */
+/* leaky_relu_bwd: dx[i] = x[i] > 0 ? dy[i] : slope * dy[i], from the input x; a subnormal dy counts as 0 of its
+ * sign. */
 typedef void lk_leaky_relu_bwd_fn(size_t n, float slope, const float *x, const float *dy, float *dx);
 
 /*
@@ -487,8 +488,8 @@ typedef void lk_bce_logits_bwd_fn(size_t n, float alpha, const float *x, const f
 /*
  * Probes: what this core can do at best, for one instruction set. The caller times them.
  *
- * peak_fma: independent register-only chains of fused multiply-adds. Returns the floating-point operations done (two for
- * an fma). n is the number of rounds.
+ * peak_fma: independent register-only chains of fused multiply-adds. Returns the floating-point operations done (two
+ * for an fma). n is the number of rounds.
  */
 typedef double lk_peak_fma_fn(size_t n);
 

@@ -158,8 +158,8 @@ LOCKSTEP_API enum lockstep_status lockstep_grad(const struct lockstep_model *mod
 /* Element count of a value at the current batch; 0 for an unknown name. */
 LOCKSTEP_API size_t lockstep_count(const struct lockstep_model *model, const char *name);
 
-/* Forward of the batch set by lockstep_set, without dropout; *loss (may be NULL) is the mean loss where "label" is set or
- * the loss needs none, else 0. */
+/* Forward of the batch set by lockstep_set, without dropout; *loss (may be NULL) is the mean loss where "label" is set
+ * or the loss needs none, else 0. */
 LOCKSTEP_API enum lockstep_status lockstep_forward(struct lockstep_model *model, double *loss,
                                                    struct lockstep_error *err);
 /* Forward, with dropout, and backward: afterwards lockstep_grad answers. Parameters stay as they are. */
@@ -172,8 +172,8 @@ LOCKSTEP_API enum lockstep_status lockstep_step(struct lockstep_model *model, do
 
 /* ---- graphs ---- */
 
-/* The value of a free name of a graph without data, row-major. Rank 1: shape (shape[0]), a number is (1); rank 2: (shape[0],
- * shape[1]). */
+/* The value of a free name of a graph without data, row-major. Rank 1: shape (shape[0]), a number is (1); rank 2:
+ * (shape[0], shape[1]). */
 struct lockstep_value {
     const char *name;
     size_t rank, shape[2];
@@ -181,19 +181,20 @@ struct lockstep_value {
 };
 
 /*
- * Build the graph of a model text without data, such as "f = (x + y) * z": every free name takes the value of that name.
- * A model of one row whose values are all kept: lockstep_forward and lockstep_backward compute the values and gradients of
- * the objective, the sum of the last value (or the loss that the text names); lockstep_set changes a value. text is as in
- * lockstep_model_new; what is no name and no file is a text, too, when there are values or it holds + or *.
- * Parameters of the text's own ops, such as linear, start as lockstep_model_new starts them.
+ * Build the graph of a model text without data, such as "f = (x + y) * z": every free name takes the value of that
+ * name. A model of one row whose values are all kept: lockstep_forward and lockstep_backward compute the values and
+ * gradients of the objective, the sum of the last value (or the loss that the text names); lockstep_set changes a
+ * value. text is as in lockstep_model_new; what is no name and no file is a text, too, when there are values or it
+ * holds + or *. Parameters of the text's own ops, such as linear, start as lockstep_model_new starts them.
  * E_USAGE: also a name without value, a value without name. E_MEMORY, E_ENV.
  */
 LOCKSTEP_API enum lockstep_status lockstep_graph_new(const char *text, const struct lockstep_value *value,
                                                      size_t values, const struct lockstep_options *options,
                                                      struct lockstep_model **out, struct lockstep_error *err);
 
-/* Does a text read data (input, label, or an op without a value)? lockstep_model_new is for these, and *channels, *length
- * and *classes, defaults on entry, become what the text itself says. Of a text with an error: what was read before it. */
+/* Does a text read data (input, label, or an op without a value)? lockstep_model_new is for these, and *channels,
+ * *length and *classes, defaults on entry, become what the text itself says. Of a text with an error: what was read
+ * before it. */
 LOCKSTEP_API bool lockstep_text_reads_data(const char *text, size_t *channels, size_t *length, size_t *classes);
 
 /* A node of any model; strings are borrowed until model_free. Nodes stand in the order of computation. */
@@ -336,8 +337,8 @@ enum { LOCKSTEP_ISA_MAX = 4 };
 
 enum lockstep_level { LOCKSTEP_L1, LOCKSTEP_L2, LOCKSTEP_L3, LOCKSTEP_DRAM, LOCKSTEP_LEVELS };
 
-/* GB/s (1e9 bytes) of plain loads and stores. A copy, and an update of memory in place, count what they read and what they
- * write. */
+/* GB/s (1e9 bytes) of plain loads and stores. A copy, and an update of memory in place, count what they read and what
+ * they write. */
 struct lockstep_bandwidth {
     double read, write, copy, update;
 };
@@ -366,8 +367,8 @@ struct lockstep_machine {
     } isa[LOCKSTEP_ISA_MAX];
 };
 
-/* Describe the machine and measure what it reaches, in about two seconds and four times the L3 of memory. E_USAGE, E_ENV,
- * E_MEMORY. */
+/* Describe the machine and measure what it reaches, in about two seconds and four times the L3 of memory. E_USAGE,
+ * E_ENV, E_MEMORY. */
 LOCKSTEP_API enum lockstep_status lockstep_machine_info(const struct lockstep_options *options,
                                                         struct lockstep_machine *out, struct lockstep_error *err);
 
@@ -408,8 +409,8 @@ struct lockstep_explained {
 
 /*
  * Train for about so many seconds on batches of data and time every work of a step; parameters and optimiser state are
- * afterwards what they were. Strings live as long as the model. Takes four times the L3 of memory. E_USAGE, E_NONFINITE,
- * E_MEMORY.
+ * afterwards what they were. Strings live as long as the model. Takes four times the L3 of memory. E_USAGE,
+ * E_NONFINITE, E_MEMORY.
  */
 LOCKSTEP_API enum lockstep_status lockstep_explain(struct lockstep_model *model, const struct lockstep_data *data,
                                                    double seconds, struct lockstep_explained **out,

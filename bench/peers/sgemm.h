@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * sgemm of other libraries, found at run time by dlopen: a library that is not installed is not there, and no two of them
- * meet in the linker. */
+ * sgemm of other libraries, found at run time by dlopen: a library that is not installed is not there, and no two of
+ * them meet in the linker. */
 #ifndef BENCH_SGEMM_H
 #define BENCH_SGEMM_H
 

@@ -17,9 +17,9 @@ enum {
 typedef void tile_fn(size_t, int, const struct product *, const float *, size_t, size_t);
 
 /*
- * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The first
- * tile of a strip asks for the weights of the next strip, behind the last one for those at `next` (NULL: nothing comes).
- * The tiles of the first strip ask for the rows below them, even where those are not needed next.
+ * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The
+ * first tile of a strip asks for the weights of the next strip, behind the last one for those at `next` (NULL: nothing
+ * comes). The tiles of the first strip ask for the rows below them, even where those are not needed next.
  */
 static void strips(struct product *g, size_t n, size_t end, const float *next, tile_fn *one)
 {

@@ -22,8 +22,8 @@ enum { DEPTH = 1024 }; /* terms of a chain computed at once, forward and data gr
  * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
  * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
  * y; those of one tile c_row[i] and y_row[i] after the first of the tile, and those of A, when ars is 0, a_row[i].
- * a_ahead, b_ahead: how far behind what the chains read of A and of the weights lies what they ask for; both 0: nothing,
- * one 0: what they read. list: with `listed`, the only values of k, ascending.
+ * a_ahead, b_ahead: how far behind what the chains read of A and of the weights lies what they ask for; both 0:
+ * nothing, one 0: what they read. list: with `listed`, the only values of k, ascending.
  */
 struct product {
     size_t M, N, K, run, lda, ldb, ldc, crs;
@@ -58,8 +58,8 @@ LK_INLINE size_t vector_at(int j, size_t ld)
 /*
  * The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. With `asks` what comes next is on its
  * way to L2 meanwhile, a line or two with each k: a burst of requests would delay the loads. Where k runs along a panel
- * (gemm_dw) that is the panel behind this one, which comes from L3, and no hardware stream crosses its pages; else rows,
- * a line of each in a run, and weights, in runs too short for a stream.
+ * (gemm_dw) that is the panel behind this one, which comes from L3, and no hardware stream crosses its pages; else
+ * rows, a line of each in a run, and weights, in runs too short for a stream.
  */
 LK_INLINE void chain_part(const int mr, const int nv, const int asks, const size_t ars, const ptrdiff_t acs,
                           const struct product *g, const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])

@@ -47,8 +47,8 @@ static inline void prefetch_rows(const struct scattered *s, size_t b, size_t i, 
 }
 
 /*
- * L = 1. Groups of rows, so that stores run along a panel while the bytes of the group stay in L1, those of the next one
- * on their way.
+ * L = 1. Groups of rows, so that stores run along a panel while the bytes of the group stay in L1, those of the next
+ * one on their way.
  */
 static inline void gather_rows(const struct scattered *s, vf scale, struct lk_view x, uint16_t *Z, size_t ldz)
 {

@@ -177,8 +177,8 @@ LK_INLINE void whole_windows_fwd(const struct pool_fwd *s, size_t size, size_t k
         s->take(kernel, 0, scale, s->keep, x, NULL, y, size, s->index, at);
 }
 
-/* The same of short windows (a constant, at most HELD rows), each row read once. Not 0: a NaN was there, a maximum may be
- * wrong. */
+/* The same of short windows (a constant, at most HELD rows), each row read once. Not 0: a NaN was there, a maximum may
+ * be wrong. */
 LK_INLINE unsigned short_windows_fwd(const struct pool_fwd *s, size_t size, size_t kernel, size_t stride, size_t t,
                                      size_t end)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Kernels that look at whole rows of panels: softmax and its logarithm, cross entropy. Sums and maxima run over 16 lanes. */
+ * Kernels that look at whole rows of panels: softmax and its logarithm, cross entropy. Sums and maxima run over 16
+ * lanes. */
 #ifndef LK_SIMD_ROWS_H
 #define LK_SIMD_ROWS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * lockstep graph: values and gradients of a computational graph, or shapes and sizes of a network; as a table, JSON or a
- * drawing. Names and texts of nodes hold no quotes or backslashes: the model text has none. */
+ * lockstep graph: values and gradients of a computational graph, or shapes and sizes of a network; as a table, JSON or
+ * a drawing. Names and texts of nodes hold no quotes or backslashes: the model text has none. */
 #include "cli/args.h"
 #include "cli/tensor.h"
 #include "core/mem.h"

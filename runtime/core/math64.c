@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * sin, cos, log, exp, tanh, erfc: reduce the argument with a constant cut into short exact parts (Cody and Waite), sum a Taylor
- * series by Horner's rule, put the result together. Only + - * /, so -ffp-contract=off fixes every bit. */
+ * sin, cos, log, exp, tanh, erfc: reduce the argument with a constant cut into short exact parts (Cody and Waite), sum
+ * a Taylor series by Horner's rule, put the result together. Only + - * /, so -ffp-contract=off fixes every bit. */
 #include "core/math64.h"
 
 #include <math.h>

@@ -27,7 +27,8 @@ double ls_uniform(uint32_t hi, uint32_t lo);
 /* Two independent standard normal numbers from four words (Box and Muller, with math64.h). */
 void ls_normal(const uint32_t word[4], double out[2]);
 
-/* The order of an epoch's rows: Fisher and Yates, numbers of (seed, epoch, position) only. index (n) out: 0 .. n - 1. */
+/* The order of an epoch's rows: Fisher and Yates, numbers of (seed, epoch, position) only. index (n)
+ * out: 0 .. n - 1. */
 void ls_shuffle(uint32_t *index, size_t n, uint32_t seed, uint32_t epoch);
 
 #endif

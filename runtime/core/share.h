@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pieces of work dealt out to a team of which nobody waits for a slow worker: each takes from the front of its own share,
- * and who has none left from the back of the others'. Which worker runs a piece changes no bit of a result; that most stay
- * with their owner keeps data in its caches. (Work stealing: Blumofe and Leiserson 1999, with a range for a deque.)
+ * Pieces of work dealt out to a team of which nobody waits for a slow worker: each takes from the front of its own
+ * share, and who has none left from the back of the others'. Which worker runs a piece changes no bit of a result; that
+ * most stay with their owner keeps data in its caches. (Work stealing: Blumofe and Leiserson 1999, with a range for a
+ * deque.)
  */
 #ifndef LS_SHARE_H
 #define LS_SHARE_H
@@ -19,9 +20,9 @@ struct ls_share {
 };
 
 /*
- * This worker's share of a turn is [first, end), at most LS_SHARE_MOST. Best in front of the barrier behind which the turn
- * begins: then others may take from the share of one who comes late. What was left of an earlier turn is lost; turns count
- * modulo 2^16, so nothing may be left where a team ends that another one follows.
+ * This worker's share of a turn is [first, end), at most LS_SHARE_MOST. Best in front of the barrier behind which the
+ * turn begins: then others may take from the share of one who comes late. What was left of an earlier turn is lost;
+ * turns count modulo 2^16, so nothing may be left where a team ends that another one follows.
  */
 void ls_share_fill(struct ls_share *team, const struct ls_worker *w, unsigned turn, size_t first, size_t end);
 

@@ -69,8 +69,8 @@ enum { LS_THREADS_MAX = 1024 };
 bool ls_threads_dynamic(void);
 
 /*
- * options->threads checked, or the default: also where more are asked for than the default and the number is dynamic, for
- * a team that shares CPUs waits for itself at each barrier. E_USAGE.
+ * options->threads checked, or the default: also where more are asked for than the default and the number is dynamic,
+ * for a team that shares CPUs waits for itself at each barrier. E_USAGE.
  */
 enum lockstep_status ls_threads(const struct lockstep_options *options, unsigned *threads, struct lockstep_error *err);
 

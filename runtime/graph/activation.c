@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * relu, sigmoid, tanh: elementwise ops, for when no matrix product applies them in its epilogue; leaky_relu, gelu, silu:
- * their derivatives come from the input, and no epilogue has them. */
+ * relu, sigmoid, tanh: elementwise ops, for when no matrix product applies them in its epilogue; leaky_relu, gelu,
+ * silu: their derivatives come from the input, and no epilogue has them. */
 #include "core/math64.h"
 #include "graph/elementwise.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * conv_transpose1d(out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=true, dilation=1) as
- * torch.nn.ConvTranspose1d: the data gradient of a convolution from its output to its input, as a forward; saved as
+ * conv_transpose1d(out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=true, dilation=1)
+ * as torch.nn.ConvTranspose1d: the data gradient of a convolution from its output to its input, as a forward; saved as
  * PyTorch's weight (I, O / groups, k) and bias (O). */
 #include "graph/conv.h"
 

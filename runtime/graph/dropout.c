@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * dropout(p): in training each value is 0 with probability p, else divided by 1 - p; elsewhere all pass. The mask depends
- * on the seed, the place of the dropout in the model, the step, the row of the batch and the element only. */
+ * dropout(p): in training each value is 0 with probability p, else divided by 1 - p; elsewhere all pass. The mask
+ * depends on the seed, the place of the dropout in the model, the step, the row of the batch and the element only. */
 #include "core/rng.h"
 #include "graph/elementwise.h"
 

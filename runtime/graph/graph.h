@@ -27,8 +27,8 @@ enum ls_transposed { LS_NEVER, LS_FOR_BACKWARD, LS_ALWAYS };
 
 /*
  * A parameter. In memory: dense panels of a matrix (rows, cols), cols the outputs, rows the inputs: for a convolution
- * `taps` matrices of rows / taps input channels, one after the other; a bias has one row. Element (o, c, k) of PyTorch's
- * shape lies in row k * (rows / taps) + c, column o; shape (cols, rows / taps, taps), cut to its rank.
+ * `taps` matrices of rows / taps input channels, one after the other; a bias has one row. Element (o, c, k) of
+ * PyTorch's shape lies in row k * (rows / taps) + c, column o; shape (cols, rows / taps, taps), cut to its rank.
  */
 struct ls_param {
     const char *name; /* "weight", "bias"; NULL: named as its node */
@@ -41,8 +41,8 @@ struct ls_param {
 };
 
 /*
- * Where one value or gradient lies inside an activation block: panels at offset, ld apart; `halo` rows, then the samples,
- * pitch rows apart (kernels.h, Samples).
+ * Where one value or gradient lies inside an activation block: panels at offset, ld apart; `halo` rows, then the
+ * samples, pitch rows apart (kernels.h, Samples).
  */
 struct ls_buffer {
     size_t offset, ld, pitch, halo;
@@ -124,8 +124,8 @@ struct ls_reference {
  * The op interface. Functions that an op does not need are NULL.
  *   shape     from inputs and attr: node->shape, params, flops, halos, work
  *   forward   value of the rows in context; applies node->act in its epilogue where the op says it can
- *   backward  into node->dx[i], for each wants_dx[i], the gradient of input i from that of this node, node->d; the one of
- *             input 0 times the derivative of node->dx_act where the op fuses
+ *   backward  into node->dx[i], for each wants_dx[i], the gradient of input i from that of this node, node->d; the
+ *             one of input 0 times the derivative of node->dx_act where the op fuses
  *   grad      continue the chains of unit's parameters over the rows in context: g panels ldg apart, db (or NULL) for
  *             the bias
  *   define    forward in plain double: the oracle of the gradient check, not the code of the kernels

@@ -89,8 +89,8 @@ static void find_zeros(struct ls_graph *g, bool keep_values)
 
 /*
  * The activation whose derivative the data gradient of n can apply, or NULL: its input, or a relu behind ops that only
- * choose or move values. Where these choose an element, its value is the one chosen, so n sees the sign that relu would;
- * all others get +0 either way.
+ * choose or move values. Where these choose an element, its value is the one chosen, so n sees the sign that relu
+ * would; all others get +0 either way.
  */
 static struct ls_node *activation_of(const struct ls_node *n)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Sharing a matrix result by its columns. A team that shares it by rows reads all weights in every worker, and what the
- * others updated of them crosses from their caches: W/T weights cross (1 - 1/T) times each. By columns a worker's weights
- * stay where it updated them (graph.h: units lie in the order of columns) and rows cross instead, which a block has few
- * of. The price is a barrier before and behind. See docs/architecture.md.
+ * others updated of them crosses from their caches: W/T weights cross (1 - 1/T) times each. By columns a worker's
+ * weights stay where it updated them (graph.h: units lie in the order of columns) and rows cross instead, which a block
+ * has few of. The price is a barrier before and behind. See docs/architecture.md.
  */
 #ifndef LS_COLUMNS_H
 #define LS_COLUMNS_H
@@ -21,8 +21,8 @@ static inline bool ls_columns_pay(size_t features, unsigned T)
     return T > 1 && lk_panels(features) >= 2 * (size_t)T;
 }
 
-/* Share by columns from now on, unless workers share CPUs: then a barrier takes as long as thousands of lines that cross.
- * Called by one worker, before a barrier. */
+/* Share by columns from now on, unless workers share CPUs: then a barrier takes as long as thousands of lines that
+ * cross. Called by one worker, before a barrier. */
 void ls_columns_choose(struct ls_engine *e, double barrier_ns, unsigned threads);
 
 /* Does a team that runs a block together share this node's result (or gradient) of so many features by columns? */
@@ -32,9 +32,9 @@ static inline bool ls_columns_shared(const struct ls_engine *e, const struct ls_
 }
 
 /*
- * Does each worker of a team of T gather all rows of the input, for itself? Where all that reads it is shared by columns,
- * and so reads all rows: from the data a row comes as bytes, from another worker as floats, and no barrier is needed. Not
- * where a block of them has no room in L2 beside the weights: then the copies cost more.
+ * Does each worker of a team of T gather all rows of the input, for itself? Where all that reads it is shared by
+ * columns, and so reads all rows: from the data a row comes as bytes, from another worker as floats, and no barrier is
+ * needed. Not where a block of them has no room in L2 beside the weights: then the copies cost more.
  */
 bool ls_columns_own_input(const struct ls_engine *e, unsigned T);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a node asks for in one phase of a training step, and how fast that could be: FLOPs by the measured FMA peak of all
- * threads, bytes by the measured bandwidth of the level that holds what a call touches, the larger time of both
- * (Williams et al. 2009, the roofline). Bytes are the least: each operand once a call, where the pieces of a worker count
- * as one, panels with their pads.
+ * What a node asks for in one phase of a training step, and how fast that could be: FLOPs by the measured FMA peak of
+ * all threads, bytes by the measured bandwidth of the level that holds what a call touches, the larger time of both
+ * (Williams et al. 2009, the roofline). Bytes are the least: each operand once a call, where the pieces of a worker
+ * count as one, panels with their pads.
  */
 #ifndef LS_COST_H
 #define LS_COST_H

@@ -4,8 +4,8 @@
 #include "train/columns.h"
 #include "train/units.h"
 
-/* A block of the input that has room in L2 beside weights: half of 1 MB. The same on any machine, and so are the barriers
- * of a step. */
+/* A block of the input that has room in L2 beside weights: half of 1 MB. The same on any machine, and so are the
+ * barriers of a step. */
 enum { OWN_INPUT_FLOATS = 1 << 17 };
 
 const char *ls_reduce_name(enum ls_reduce reduce)
@@ -14,8 +14,8 @@ const char *ls_reduce_name(enum ls_reduce reduce)
 }
 
 /*
- * Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed cost.
- * Without the zeros of digits a unit takes three eighths of its time, the update included.
+ * Multiply-adds of a unit per row, and so its share of the gradient phase; the small constant stands for its fixed
+ * cost. Without the zeros of digits a unit takes three eighths of its time, the update included.
  */
 static size_t unit_cost(const struct ls_engine *e, const struct ls_unit *u)
 {

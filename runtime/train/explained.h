@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The report on the steps of a model: what each work asks for, who does it and how, what the machine allows, how long it
- * took. */
+ * The report on the steps of a model: what each work asks for, who does it and how, what the machine allows, how long
+ * it took. */
 #ifndef LS_EXPLAINED_H
 #define LS_EXPLAINED_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The check of one model. Rounding errors of a float chain of k terms grow as sqrt(k): 2e-5 of the largest element holds
- * for 64 terms, sqrt(k / 64) times that for longer ones. */
+ * The check of one model. Rounding errors of a float chain of k terms grow as sqrt(k): 2e-5 of the largest element
+ * holds for 64 terms, sqrt(k / 64) times that for longer ones. */
 #include "train/gradcheck.h"
 
 #include "core/rng.h"
@@ -14,7 +14,8 @@
 enum { ALL_BELOW = 10000, SAMPLES = 200, TENSOR_SHAPE = 3 };
 static const double VALUE_TOLERANCE = 1e-5, GRADIENT_TOLERANCE = 2e-5, CHAIN = 64.0;
 
-/* A gradient below this share of the output's largest is compared with that share instead: it may be 0 but for rounding.
+/* A gradient below this share of the output's largest is compared with that share instead: it may be 0 but for
+ * rounding.
  */
 static const double VANISHED = 1e-3;
 

@@ -34,8 +34,8 @@ void ls_laps_free(struct ls_laps *l);
 /* The laps of this worker become a sample, and start again. */
 void ls_laps_take(struct ls_laps *l, const struct ls_worker *w);
 
-/* Seconds of a step: mean of T workers, median of the samples; 0 without a sample. Each can be asked once, since the means
- * take the place of worker 0's samples. */
+/* Seconds of a step: mean of T workers, median of the samples; 0 without a sample. Each can be asked once, since the
+ * means take the place of worker 0's samples. */
 double ls_laps_item(struct ls_laps *l, unsigned T, size_t item);
 double ls_laps_waiting(struct ls_laps *l, unsigned T);
 double ls_laps_step(struct ls_laps *l, unsigned T);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * How many workers of a team run the steps. One whose CPU is busy with another program holds all up at every barrier, and
- * fewer are faster then; no schedule changes a bit, so they may.
+ * How many workers of a team run the steps. One whose CPU is busy with another program holds all up at every barrier,
+ * and fewer are faster then; no schedule changes a bit, so they may.
  *
- * Steps run in rounds of about 30 ms. Where the others slept at barriers for more than a quarter of a round, the next one
- * is a trial with one worker fewer. When its steps are 5 % faster than those of the round before and of one behind it,
- * which has all workers again, fewer are kept: a single slow round of the larger team is no reason. After a second a
- * trial with one more tells whether the CPU is free again. After a trial that was useless, or
- * refuted by its check, the next one comes in two, four, eight seconds. Who leaves
- * is the last worker: the system moves the others to the CPUs that are free. A few rounds are a guess, so a team may be a
- * few percent slower than the best one.
+ * Steps run in rounds of about 30 ms. Where the others slept at barriers for more than a quarter of a round, the next
+ * one is a trial with one worker fewer. When its steps are 5 % faster than those of the round before and of one behind
+ * it, which has all workers again, fewer are kept: a single slow round of the larger team is no reason. After a second
+ * a trial with one more tells whether the CPU is free again. After a trial that was useless, or refuted
+ * by its check, the next one comes in two, four, eight seconds. Who leaves is the last worker: the system moves the
+ * others to the CPUs that are free. A few rounds are a guess, so a team may be a few percent slower than the best one.
  */
 #ifndef LS_PACE_H
 #define LS_PACE_H
@@ -34,8 +33,8 @@ void ls_pace_init(struct ls_pace *p, unsigned most);
 size_t ls_pace_steps(const struct ls_pace *p);
 
 /*
- * Behind a round, at time `now`: nanoseconds of a step, share of the time that each of the other workers slept in the mean.
- * Sets p->now for the next.
+ * Behind a round, at time `now`: nanoseconds of a step, share of the time that each of the other workers slept in the
+ * mean. Sets p->now for the next.
  */
 void ls_pace_round(struct ls_pace *p, double step_ns, double slept, uint64_t now);
 

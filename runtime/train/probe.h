@@ -2,8 +2,8 @@
  *
  * What the machine can do at best, measured by the probes of the kernel table on a running team: the FMA peak, the
  * clock, the bandwidth of each level of memory. Every figure is that of all workers at once: what they did over the
- * time from the first start to the last end, the best of some rounds of about a millisecond. Called by every worker with
- * the same arguments; one cell for each.
+ * time from the first start to the last end, the best of some rounds of about a millisecond. Called by every worker
+ * with the same arguments; one cell for each.
  */
 #ifndef LS_PROBE_H
 #define LS_PROBE_H
@@ -23,11 +23,12 @@ double ls_peak(const struct lk_kernels *k, struct ls_worker *w, struct ls_probe_
 /* Size of a cache, a usual one where the CPU does not tell. */
 size_t ls_cache_bytes(enum lockstep_level level);
 
-/* Bytes that each of T workers walks through to measure a level: half of a cache of its own, its part of half the L3 but
- * more than its L2, and for DRAM together four times the L3. */
+/* Bytes that each of T workers walks through to measure a level: half of a cache of its own, its part of half the L3
+ * but more than its L2, and for DRAM together four times the L3. */
 size_t ls_level_bytes(enum lockstep_level level, unsigned T);
 
-/* Bytes that memory for T workers has to spare for each, for the system may give fewer, whose parts are rounded otherwise. */
+/* Bytes that memory for T workers has to spare for each, for the system may give fewer, whose parts are rounded
+ * otherwise. */
 enum { LS_LEVEL_SLACK = 128 };
 
 /* Bandwidth of one level, for each of its figures the best of `rounds`. memory: T * ls_level_bytes(level, T) bytes at a

@@ -93,8 +93,8 @@ enum lockstep_status ls_load_measure(struct ls_load *load, const struct lk_kerne
     return LOCKSTEP_OK;
 }
 
-/* What so many floats cost that a worker reads from the others, and lines that come one by one. Workers that share a CPU
- * share its cache. */
+/* What so many floats cost that a worker reads from the others, and lines that come one by one. Workers that share a
+ * CPU share its cache. */
 static double crossing(const struct ls_load *l, double floats, double alone)
 {
     const double ns = handover(l->barrier_ns, l->threads), capped = ns < handover_most ? ns : handover_most;

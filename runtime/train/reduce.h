@@ -60,8 +60,9 @@ struct ls_choice ls_reduce_choose(const struct ls_load *load);
 bool ls_barrier_slept(double barrier_ns, unsigned threads);
 
 /*
- * "none": one thread; "near": the team shares a cache; "far": it does not; "between"; "shared CPUs": workers wait for one.
- * By the handover, so that the words mean the same for every team; of two threads below 150, above 200, above 5000 ns.
+ * "none": one thread; "near": the team shares a cache; "far": it does not; "between"; "shared CPUs": workers wait for
+ * one. By the handover, so that the words mean the same for every team; of two threads below 150, above 200,
+ * above 5000 ns.
  */
 const char *ls_barrier_kind(double barrier_ns, unsigned threads);
 

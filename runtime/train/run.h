@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A training while it runs: what the workers of its region share, and what is kept of an epoch. trainer.c has the epochs,
- * rounds.c the steps, account.c what is told. */
+ * A training while it runs: what the workers of its region share, and what is kept of an epoch. trainer.c has the
+ * epochs, rounds.c the steps, account.c what is told. */
 #ifndef LS_RUN_H
 #define LS_RUN_H
 

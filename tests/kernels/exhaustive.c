@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The functions of one number (exp, erf, gelu, ...) over every float: error against the exact value, one hash of all
- * outputs for each instruction set. Exits 1 when an error exceeds its bound, a special value is wrong, or two instruction sets differ in
- * a bit. The exact value comes from the C library's double functions: its error is below 2^-20 float ULP.
+ * outputs for each instruction set. Exits 1 when an error exceeds its bound, a special value is wrong, or two
+ * instruction sets differ in a bit. The exact value comes from the C library's double functions: its error is below
+ * 2^-20 float ULP.
  */
 #include "cpu.h"
 

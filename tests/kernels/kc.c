@@ -25,7 +25,8 @@ static const struct kc_case *const cases[] = {
 static sigjmp_buf crashed;
 static volatile sig_atomic_t in_kernel;
 
-/* A crash of the checker itself, for a kernel may have written where it must not, ends it: it would come again for ever. */
+/* A crash of the checker itself, for a kernel may have written where it must not, ends it: it would come again for
+ * ever. */
 static void on_crash(int signal)
 {
     static const char text[] = "kc: crashed outside a kernel\n";

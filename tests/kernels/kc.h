@@ -24,8 +24,8 @@ enum {
 
 /*
  * `blocks` runs of `len` elements, `ld` elements apart. Panels are blocks of 16 * rows, the last has pad columns. In
- * sample form the rows are `before` halo rows, `samples` times `length` rows that begin `pitch` rows apart, `after` halo
- * rows; matrices are one sample.
+ * sample form the rows are `before` halo rows, `samples` times `length` rows that begin `pitch` rows apart, `after`
+ * halo rows; matrices are one sample.
  */
 struct kc_buf {
     const char *name;
@@ -102,8 +102,8 @@ void kc_shape(struct kc *c, const char *format, ...) __attribute__((format(print
 /* For setup: declare the buffers in the order in which call numbers them; contents follow the fill of the case. */
 void kc_panels(struct kc *c, enum kc_role role, const char *name, size_t rows, size_t columns, size_t ld);
 /*
- * Samples (B, C, L). Inputs hold +0 in up to `before` rows before and `after` rows behind each sample, and what must not
- * be used further away; outputs keep what lies there. ld >= 16 kc_sample_rows(B, L, pitch, before + after).
+ * Samples (B, C, L). Inputs hold +0 in up to `before` rows before and `after` rows behind each sample, and what must
+ * not be used further away; outputs keep what lies there. ld >= 16 kc_sample_rows(B, L, pitch, before + after).
  */
 void kc_samples_halo(struct kc *c, enum kc_role role, const char *name, size_t B, size_t C, size_t L, size_t pitch,
                      size_t before, size_t after, size_t ld);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * One answer: each recipe (model, optimiser, shards) has one expected digest, in digests.txt, that every schedule
- * (instruction set, threads, way to reduce, layers by rows or columns) must give, whatever compiler built this program. Twenty steps on 2,000
- * digits; exits 1 when a digest differs. Without options a sample of the schedules runs: see sampled().
+ * (instruction set, threads, way to reduce, layers by rows or columns) must give, whatever compiler built this program.
+ * Twenty steps on 2,000 digits; exits 1 when a digest differs. Without options a sample of the schedules runs: see
+ * sampled().
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -84,7 +85,8 @@ static void make_recipe(size_t recipe, struct lockstep_recipe *r)
     }
 }
 
-/* The digest of a recipe under a schedule; even teams share wide layers by columns, odd ones by rows. Returns false, and says why, when there is none. */
+/* The digest of a recipe under a schedule; even teams share wide layers by columns, odd ones by rows. Returns false,
+ * and says why, when there is none. */
 static bool train(size_t recipe, const struct schedule *s, const struct lockstep_data *data, char digest[HEX + 1])
 {
     const struct lockstep_options o = {
@@ -115,8 +117,9 @@ static bool train(size_t recipe, const struct schedule *s, const struct lockstep
 /* ---- which schedules ---- */
 
 /*
- * The sample. The best instruction set: each recipe with both ways to reduce, each on another number of threads, so that
- * the nine recipes of a model meet all its schedules. Others: one way to reduce, every number of threads; ref fewer.
+ * The sample. The best instruction set: each recipe with both ways to reduce, each on another number of threads, so
+ * that the nine recipes of a model meet all its schedules. Others: one way to reduce, every number of threads; ref
+ * fewer.
  */
 static bool sampled(const struct choice *c, size_t recipe, const struct schedule *s)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Workers write one cell, one after the other; `cell planted` leaves the barrier between them out: a race to be reported. */
+ * Workers write one cell, one after the other; `cell planted` leaves the barrier between them out: a race to be
+ * reported. */
 #include <stdbool.h>
 
 #include "core/team.h"

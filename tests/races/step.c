@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Two steps of training; `step REDUCE planted` does them with a barrier that orders nothing (the linker puts the functions
- * below in place of the runtime's: --wrap): races to be reported. */
+ * Two steps of training; `step REDUCE planted` does them with a barrier that orders nothing (the linker puts the
+ * functions below in place of the runtime's: --wrap): races to be reported. */
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>

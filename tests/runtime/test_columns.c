@@ -162,7 +162,8 @@ static void own_input(void **state)
     }
 }
 
-/* Widths that no team divides, next to layers too narrow for columns, values with two users, and without an activation. */
+/* Widths that no team divides, next to layers too narrow for columns, values with two users, and without an
+ * activation. */
 static void one_answer(void **state)
 {
     static const char *const net[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Dropout: a mask that no schedule changes, at the rate asked for, in training only; and one digest on every schedule for
- * nets with dropout and with each loss. */
+ * Dropout: a mask that no schedule changes, at the rate asked for, in training only; and one digest on every schedule
+ * for nets with dropout and with each loss. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The floating-point environment of a program that uses Lockstep: whatever it is, the weights are those of anybody else;
- * it is as it was after every call, in callbacks, and in the program's own OpenMP threads. */
+ * The floating-point environment of a program that uses Lockstep: whatever it is, the weights are those of anybody
+ * else; it is as it was after every call, in callbacks, and in the program's own OpenMP threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,7 +96,8 @@ struct answer {
     double loss, accuracy;
 };
 
-/* Statuses are asserted by the caller under its own environment; a call that changes the environment counts in *wrong. */
+/* Statuses are asserted by the caller under its own environment; a call that changes the environment counts in
+ * *wrong. */
 static struct answer train(unsigned mxcsr, unsigned threads, const char *isa, unsigned *wrong)
 {
     const struct lockstep_options o = {.threads = threads, .isa = isa};

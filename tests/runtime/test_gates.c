@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Graphs without data through the public interface: every row of the lecture notes' table "Graphs" with its worked numbers,
- * in float and by `define` in double; names, edges and errors of such graphs. */
+ * Graphs without data through the public interface: every row of the lecture notes' table "Graphs" with its worked
+ * numbers, in float and by `define` in double; names, edges and errors of such graphs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Activations from their input, log_softmax and the losses of values against PyTorch 2 in double (rows "leaky_relu, gelu,
- * silu", "softmax", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss" of the lecture notes' tables);
- * models that need no labels; predictions. */
+ * Activations from their input, log_softmax and the losses of values against PyTorch 2 in double (rows "leaky_relu,
+ * gelu, silu", "softmax", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss" of the lecture notes'
+ * tables); models that need no labels; predictions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

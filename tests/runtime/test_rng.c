@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Philox against Random123's own header, uniform and normal numbers by their range and moments, math64 against libm, the
- * words of dropout against Philox. */
+ * Philox against Random123's own header, uniform and normal numbers by their range and moments, math64 against libm,
+ * the words of dropout against Philox. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Shares of a team: every piece is taken once, by its owner from the front, by others from the back, in its turn only. */
+ * Shares of a team: every piece is taken once, by its owner from the front, by others from the back, in its turn
+ * only. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Five steps of a small net against the same computed independently in plain double, 6 -> 5 -> 4 with a relu between; and
- * learning rates against their formulas. */
+ * Five steps of a small net against the same computed independently in plain double, 6 -> 5 -> 4 with a relu between;
+ * and learning rates against their formulas. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
