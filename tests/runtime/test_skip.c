@@ -185,6 +185,31 @@ static void weight_is_infinite(void **state)
     check_step((const float[]){1, INFINITY, 1, 1}, (const float[]){1, -1});
 }
 
+/* The update of one row makes the weight of its pixel infinite, which is dark in the other: the loss of that is NaN. */
+static void update_is_infinite(void **state)
+{
+    static uint8_t x[8] = {255, 0, 0, 0, 0, 255, 0, 0}, labels[2] = {1, 1};
+    static const struct lockstep_data two = {
+        .rows = 2, .channels = 4, .length = 1, .classes = 2, .x = x, .label = labels};
+    struct lockstep_recipe r;
+
+    (void)state;
+    lockstep_recipe_init(&r);
+    r.batch = r.epochs = 1;
+    r.optimizer = "sgd";
+    r.lr = 1e6;
+    for (int i = 0; i < 2; i++) {
+        const struct lockstep_options o = {.threads = 1, .zero_skip = i ? "on" : "off"};
+        struct lockstep_model *m = model_of("flatten | linear(1, bias=false) | relu | linear(2)", &two, &r, &o);
+
+        set(m, "1.weight", (const float[]){1, 1, 1, 1}, 4);
+        set(m, "3.weight", (const float[]){1e33f, -1e33f}, 2);
+        assert_int_equal(train(m, &two).status, LOCKSTEP_E_NONFINITE);
+        assert_non_null(strstr(err.text, "the loss of step 2 "));
+        lockstep_model_free(m);
+    }
+}
+
 /* ---- the choice ---- */
 
 static void sparse_data_only(void **state)
@@ -216,9 +241,13 @@ static void unknown_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_digest_and_less_work), cmocka_unit_test(layer_off_the_path),
-        cmocka_unit_test(gradient_overflows),        cmocka_unit_test(weight_is_infinite),
-        cmocka_unit_test(sparse_data_only),          cmocka_unit_test(unknown_name),
+        cmocka_unit_test(same_digest_and_less_work),
+        cmocka_unit_test(layer_off_the_path),
+        cmocka_unit_test(gradient_overflows),
+        cmocka_unit_test(weight_is_infinite),
+        cmocka_unit_test(update_is_infinite),
+        cmocka_unit_test(sparse_data_only),
+        cmocka_unit_test(unknown_name),
     };
 
     return cmocka_run_group_tests(tests, draw, free_digits);
