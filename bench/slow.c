@@ -4,7 +4,7 @@
  * that is installed. The linker puts these functions between callers and the real ones (--wrap).
  *
  *     GATE_KERNEL   gemm_fwd takes so many percent longer: it spins
- *     GATE_BARRIER  the team meets again and again after each barrier, so many percent of the time since the last
+ *     GATE_BARRIER  after each barrier the team meets again and again, for so many percent of the time since the last
  *     GATE_PASS     every worker walks over 256 KiB of memory instead
  *     GATE_THREAD   one worker spins and the others wait for it
  *     GATE_AVX2     AVX2 kernels where AVX-512 is preferred

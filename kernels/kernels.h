@@ -207,7 +207,8 @@ struct lk_sgd {
 /*
  * sgd: stochastic gradient descent as torch.optim.SGD (dampening 0).
  *   g = fma(weight_decay, w, grad); m = fma(momentum, m, g); d = nesterov ? fma(momentum, m, g) : m; w = fma(-lr, d, w)
- * grad  (n) in        w (n) in, out        m (n) in, out, +0 before the first step; returns: are all w finite?
+ * grad  (n) in        w (n) in, out        m (n) in, out, +0 before the first step
+ * returns 1 when all w are finite afterwards, else 0
  */
 typedef int lk_sgd_fn(size_t n, const float *grad, float *w, float *m, const struct lk_sgd *p);
 
@@ -226,7 +227,8 @@ struct lk_adam {
  * adam: Adam and AdamW as torch.optim.
  *   w = w * decay; g = fma(weight_decay, w, grad); m = fma(beta1c, g - m, m); v = fma(beta2c, g * g, beta2 * v)
  *   w = fma(-step, m / fma(sqrt(v), rbias2, eps), w)
- * grad  (n) in        w, m, v (n) in, out; m, v +0 before the first step; returns: are all w finite?
+ * grad  (n) in        w, m, v (n) in, out; m, v +0 before the first step
+ * returns 1 when all w are finite afterwards, else 0
  */
 typedef int lk_adam_fn(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *p);
 

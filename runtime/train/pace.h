@@ -6,9 +6,9 @@
  * Steps run in rounds of about 30 ms. Where the others slept at barriers for more than a quarter of a round, the next
  * one is a trial with one worker fewer. When its steps are 5 % faster than those of the round before and of one behind
  * it, which has all workers again, fewer are kept: a single slow round of the larger team is no reason. After a second
- * a trial with one more tells whether the CPU is free again. After a trial that was useless, or refuted
- * by its check, the next one comes in two, four, eight seconds. Who leaves is the last worker: the system moves the
- * others to the CPUs that are free. A few rounds are a guess, so a team may be a few percent slower than the best one.
+ * a trial with one more tells whether the CPU is free again. After a trial that was useless, or refuted by its check,
+ * the next one comes in two, four, eight seconds. Who leaves is the last worker: the system moves the others to the
+ * CPUs that are free. A few rounds are a guess, so a team may be a few percent slower than the best one.
  */
 #ifndef LS_PACE_H
 #define LS_PACE_H
