@@ -90,12 +90,6 @@ LK_MAP2(minimum, v_minimum)
 LK_MAP3(maximum_bwd, v_maximum_bwd)
 LK_SCALAR_MAP1(scale, v_mul)
 
-/* A finite value minus itself is +0, of any other it is NaN. */
-static inline vmask v_odd(vf x)
-{
-    return v_isnan(v_sub(x, x));
-}
-
 static inline void sgd_one(vf grad, vf *w, vf *m, const struct lk_sgd *p)
 {
     const vf mu = v_set1(p->momentum);
@@ -109,14 +103,14 @@ static inline void sgd_one(vf grad, vf *w, vf *m, const struct lk_sgd *p)
 static int sgd(size_t n, const float *grad, float *w, float *m, const struct lk_sgd *sgd)
 {
     const struct lk_sgd p = *sgd; /* a copy that no store can change */
-    vmask odd = v_odd(v_zero());
+    vf odd = v_zero();            /* NaN once a weight is not finite: x - x is +0 of all others */
     size_t i = 0;
 
     for (; i + VL <= n; i += VL) {
         vf wv = v_load(w + i), mv = v_load(m + i);
 
         sgd_one(v_load(grad + i), &wv, &mv, &p);
-        odd = v_or(odd, v_odd(wv));
+        odd = v_add(odd, v_sub(wv, wv));
         v_store(w + i, wv);
         v_store(m + i, mv);
     }
@@ -124,11 +118,12 @@ static int sgd(size_t n, const float *grad, float *w, float *m, const struct lk_
         vf wv = v_load_n(w + i, n - i), mv = v_load_n(m + i, n - i);
 
         sgd_one(v_load_n(grad + i, n - i), &wv, &mv, &p);
-        odd = v_or(odd, v_odd(v_keep(wv, n - i, v_zero())));
+        wv = v_keep(wv, n - i, v_zero());
+        odd = v_add(odd, v_sub(wv, wv));
         v_store_n(w + i, wv, n - i);
         v_store_n(m + i, mv, n - i);
     }
-    return !v_bits(odd);
+    return !v_bits(v_isnan(odd));
 }
 
 static inline void adam_one(vf grad, vf *w, vf *m, vf *v, const struct lk_adam *p)
@@ -144,14 +139,14 @@ static inline void adam_one(vf grad, vf *w, vf *m, vf *v, const struct lk_adam *
 static int adam(size_t n, const float *grad, float *w, float *m, float *v, const struct lk_adam *adam)
 {
     const struct lk_adam p = *adam;
-    vmask odd = v_odd(v_zero());
+    vf odd = v_zero(); /* NaN once a weight is not finite: x - x is +0 of all others */
     size_t i = 0;
 
     for (; i + VL <= n; i += VL) {
         vf wv = v_load(w + i), mv = v_load(m + i), vv = v_load(v + i);
 
         adam_one(v_load(grad + i), &wv, &mv, &vv, &p);
-        odd = v_or(odd, v_odd(wv));
+        odd = v_add(odd, v_sub(wv, wv));
         v_store(w + i, wv);
         v_store(m + i, mv);
         v_store(v + i, vv);
@@ -160,12 +155,13 @@ static int adam(size_t n, const float *grad, float *w, float *m, float *v, const
         vf wv = v_load_n(w + i, n - i), mv = v_load_n(m + i, n - i), vv = v_load_n(v + i, n - i);
 
         adam_one(v_load_n(grad + i, n - i), &wv, &mv, &vv, &p);
-        odd = v_or(odd, v_odd(v_keep(wv, n - i, v_zero())));
+        wv = v_keep(wv, n - i, v_zero());
+        odd = v_add(odd, v_sub(wv, wv));
         v_store_n(w + i, wv, n - i);
         v_store_n(m + i, mv, n - i);
         v_store_n(v + i, vv, n - i);
     }
-    return !v_bits(odd);
+    return !v_bits(v_isnan(odd));
 }
 
 #endif
