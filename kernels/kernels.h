@@ -588,9 +588,9 @@ struct lk_tile {
     size_t rows, cols;
 };
 
-/* The tile that a slot takes for N columns of `groups` (1: a plain product); {0, 0}: it has none. For reports: nothing
- * depends on it. */
-typedef struct lk_tile lk_tile_fn(enum lk_slot slot, size_t N, size_t groups);
+/* The tile that a slot takes for N columns of `groups` (1: a plain product) and chains of so many terms; {0, 0}: it has
+ * none. For reports: nothing depends on it. */
+typedef struct lk_tile lk_tile_fn(enum lk_slot slot, size_t N, size_t terms, size_t groups);
 
 /* The kernel table: one function for each slot. An instruction set may leave a slot NULL; table.c fills it from below.
  */

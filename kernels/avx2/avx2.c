@@ -13,6 +13,9 @@
 #define LK_HEIGHTS_1(X)     X(7) X(8) X(9) X(10) X(11) X(12)
 #define LK_HEIGHTS_DW(X)    LK_HEIGHTS(X)
 #define LK_HEIGHTS_DW_1(X)  LK_HEIGHTS_1(X)
+#define LK_FEW_TERMS        10
+#define LK_FEW_CHAINS       2
+#define LK_FEW(X)           X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10)
 #define LK_MR_DB            5
 #define LK_HEIGHTS_DB(X)    X(1) X(2) X(3) X(4) X(5)
 #define LK_MR_SKIP          6

@@ -8,6 +8,7 @@
 
 #include "simd/conv_column.h"
 #include "simd/conv_pairs.h"
+#include "simd/gemm_few.h"
 
 enum {
     MIN_CHAINS = 10 /* chains that keep the FMA units busy: latency x units, and some */
@@ -51,6 +52,15 @@ static void strip_by_sample(const struct conv_product *p, size_t n)
     }
 }
 
+/* Columns from n on of short chains. */
+static void strip_of_few(const struct conv_product *p, size_t n)
+{
+    struct product g = p->g;
+
+    for (size_t b = 0; b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y)
+        few(&g, n);
+}
+
 /* Columns from n on, the rows of all samples as one sequence. */
 static void strip_of_rows(const struct conv_product *p, size_t n)
 {
@@ -81,7 +91,9 @@ static void conv_pass(const struct conv_product *p)
     const size_t chains_of_tile = NV * p->g.M / tiles_of(p->g.M, NV);
 
     for (size_t n = 0; n < p->g.N; n += NR) {
-        if (p->g.ars == P && chains_of_tile >= MIN_CHAINS)
+        if (few_terms(&p->g))
+            strip_of_few(p, n);
+        else if (p->g.ars == P && chains_of_tile >= MIN_CHAINS)
             strip_by_sample(p, n);
         else
             strip_of_rows(p, n);

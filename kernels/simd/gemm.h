@@ -6,7 +6,7 @@
 #ifndef LK_SIMD_GEMM_H
 #define LK_SIMD_GEMM_H
 
-#include "simd/gemm_tile.h"
+#include "simd/gemm_few.h"
 
 /* In elements. */
 enum {
@@ -14,14 +14,12 @@ enum {
     WEIGHTS = 1 << 20, /* of the weights that all rows meet before the next ones: they stay in L3 */
 };
 
-typedef void tile_fn(size_t, int, const struct product *, const float *, size_t, size_t);
-
 /*
  * The tiles of a block, columns n to end: strip by strip, so that each meets the weights it needs in L1 or L2. The
  * first tile of a strip asks for the weights of the next strip, behind the last one for those at `next` (NULL: nothing
  * comes). The tiles of the first strip ask for the rows below them, even where those are not needed next.
  */
-static void strips(struct product *g, size_t n, size_t end, const float *next, tile_fn *one)
+static void strips(struct product *g, size_t n, size_t end, const float *next)
 {
     const ptrdiff_t apart = (ptrdiff_t)(NR / P * g->ldb);
 
@@ -30,17 +28,21 @@ static void strips(struct product *g, size_t n, size_t end, const float *next, t
         const size_t tiles = tiles_of(g->M, nv);
         const ptrdiff_t behind = n + NR < end ? apart : next ? next - g->b - s * apart : 0;
 
+        if (few_terms(g)) {
+            few(g, n);
+            continue;
+        }
         for (size_t t = 0, m = 0, mr; t < tiles; t++, m += mr) {
             mr = (g->M - m + tiles - t - 1) / (tiles - t);
             g->a_ahead = s ? 0 : mr * P;
             g->b_ahead = t ? 0 : behind;
-            one(mr, nv, g, g->a + m * P, m, n);
+            (g->backward ? tile_dx : tile_fwd)(mr, nv, g, g->a + m * P, m, n);
         }
     }
 }
 
 /* Rows [m, m + M), columns n to end, DEPTH of K at a time. Chains go on through C; the last part has the epilogue. */
-static void block(const struct product *whole, size_t m, size_t M, size_t n, size_t end, tile_fn *one)
+static void block(const struct product *whole, size_t m, size_t M, size_t n, size_t end)
 {
     const size_t kb = block_of(whole->K, DEPTH);
     struct product g = *whole;
@@ -58,7 +60,7 @@ static void block(const struct product *whole, size_t m, size_t M, size_t n, siz
         if (left)
             next = g.b + g.K * P;
         g.act = left ? LK_ACT_NONE : whole->act;
-        strips(&g, n, end, next, one);
+        strips(&g, n, end, next);
         g.a += g.K / P * g.lda;
         g.b += g.K * P;
         g.bias = NULL;
@@ -70,7 +72,7 @@ static void block(const struct product *whole, size_t m, size_t M, size_t n, siz
  * All tiles of forward or data gradient: blocks of rows that stay in L2, all of them against WEIGHTS of the weights.
  * A block is whole tiles, heights equalised over all rows.
  */
-static void all_tiles(struct product *g, tile_fn *one)
+static void all_tiles(struct product *g)
 {
     const size_t depth = g->K ? g->K : 1, fit = BLOCK / LK_MR / block_of(depth, DEPTH), most = fit ? fit : 1;
     const size_t tiles = tiles_of(g->M, NV), blocks = (tiles + most - 1) / most;
@@ -79,7 +81,7 @@ static void all_tiles(struct product *g, tile_fn *one)
     for (size_t n = 0; n < g->N; n += columns)
         for (size_t b = 0, m = 0, end; b < blocks; b++, m = end) {
             end = g->M * (tiles * (b + 1) / blocks) / tiles;
-            block(g, m, end - m, n, g->N - n < columns ? g->N : n + columns, one);
+            block(g, m, end - m, n, g->N - n < columns ? g->N : n + columns);
         }
 }
 
@@ -91,6 +93,7 @@ static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, c
                         .K = K,
                         .parts = 1,
                         .run = P,
+                        .ars = P,
                         .crs = P,
                         .c_row = row_along,
                         .y_row = row_along,
@@ -106,7 +109,7 @@ static void gemm_fwd(size_t M, size_t N, size_t K, const float *A, size_t lda, c
                         .ldy = ldy,
                         .act = act};
 
-    all_tiles(&g, tile_fwd);
+    all_tiles(&g);
 }
 
 static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, const float *WT, const float *Y,
@@ -117,6 +120,7 @@ static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, co
                         .K = K,
                         .parts = 1,
                         .run = P,
+                        .ars = P,
                         .crs = P,
                         .c_row = row_along,
                         .y_row = row_along,
@@ -129,9 +133,10 @@ static void gemm_dx(size_t M, size_t N, size_t K, const float *D, size_t ldd, co
                         .c = DX,
                         .y = act == LK_ACT_NONE ? DX : Y,
                         .ldy = act == LK_ACT_NONE ? lddx : ldy,
-                        .act = act};
+                        .act = act,
+                        .backward = 1};
 
-    all_tiles(&g, tile_dx);
+    all_tiles(&g);
 }
 
 #endif

@@ -174,17 +174,19 @@ LK_INLINE void store_tile(const int mr, const int nv, const int backward, const 
     }
 }
 
-/* Sigmoid or tanh over a stored tile. */
+/* Sigmoid or tanh of a stored vector, `rest` valid columns from its first one on. */
+static inline void activate(enum lk_act act, float *p, size_t rest)
+{
+    vf x = act == LK_ACT_SIGMOID ? v_sigmoid(v_load(p)) : v_tanh(v_load(p));
+
+    v_store(p, rest < VL ? v_keep(x, rest, v_zero()) : x);
+}
+
 static inline void activate_tile(size_t mr, int nv, const struct product *g, float *c, size_t cols)
 {
     for (int j = 0; j < nv; j++)
-        for (size_t i = 0; i < mr; i++) {
-            float *p = c + g->c_row[i] + vector_at(j, g->ldc);
-            size_t rest = cols - (size_t)j * VL;
-            vf x = g->act == LK_ACT_SIGMOID ? v_sigmoid(v_load(p)) : v_tanh(v_load(p));
-
-            v_store(p, rest < VL ? v_keep(x, rest, v_zero()) : x);
-        }
+        for (size_t i = 0; i < mr; i++)
+            activate(g->act, c + g->c_row[i] + vector_at(j, g->ldc), cols - (size_t)j * VL);
 }
 
 /* The lines of a tile are on their way to L1. */

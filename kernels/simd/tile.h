@@ -16,6 +16,15 @@ static struct lk_tile dense_tile(size_t rows, size_t rows_1, size_t N)
     return vectors_at(N, 0) == NV ? (struct lk_tile){rows, NR} : (struct lk_tile){rows_1, VL};
 }
 
+/* Forward and data gradient: rows pass by in twos and fours where chains are short. */
+static struct lk_tile chains_tile(size_t N, size_t terms)
+{
+    const size_t nv = (size_t)vectors_at(N, 0);
+
+    return terms && terms <= LK_FEW_TERMS ? (struct lk_tile){LK_FEW_CHAINS / nv, nv * VL}
+                                          : dense_tile(LK_MR, LK_MR_1, N);
+}
+
 /* Few columns go the other way round: their lanes are rows. */
 static struct lk_tile dw_tile_of(size_t N)
 {
@@ -31,12 +40,12 @@ static struct lk_tile skip_tile(size_t rows, size_t N)
     return (struct lk_tile){rows, (vectors < LK_NV_SKIP ? vectors : LK_NV_SKIP) * VL};
 }
 
-static struct lk_tile tile_of(enum lk_slot slot, size_t N, size_t groups)
+static struct lk_tile tile_of(enum lk_slot slot, size_t N, size_t terms, size_t groups)
 {
     switch (slot) {
     case LK_SLOT_gemm_fwd:
     case LK_SLOT_gemm_dx:
-        return dense_tile(LK_MR, LK_MR_1, N);
+        return chains_tile(N, terms);
     case LK_SLOT_gemm_dw:
         return dw_tile_of(N);
     case LK_SLOT_gemm_fwd_skip:
@@ -45,7 +54,7 @@ static struct lk_tile tile_of(enum lk_slot slot, size_t N, size_t groups)
         return skip_tile(LK_MR_DW_SKIP, N);
     case LK_SLOT_conv_fwd:
     case LK_SLOT_conv_dx:
-        return groups > 1 ? (struct lk_tile){CONV_ROWS, VL} : dense_tile(LK_MR, LK_MR_1, N);
+        return groups > 1 ? (struct lk_tile){CONV_ROWS, VL} : chains_tile(N, terms);
     case LK_SLOT_conv_dw:
         return groups > 1 ? (struct lk_tile){CONV_ROWS, VL} : dense_tile(LK_MR_DW, LK_MR_DW_1, N);
     default:

@@ -63,17 +63,28 @@ static size_t columns_of(const struct ls_engine *e, const struct ls_node *n, enu
     return 0;
 }
 
+/* Terms of the chains of forward and backward; 0: not told. A stride lets a chain of backward have fewer. */
+static size_t terms_of(const struct ls_node *n, enum ls_phase phase)
+{
+    const struct ls_param *w = &n->param[0];
+
+    if (!n->n_params)
+        return 0;
+    return (phase == LS_PHASE_FORWARD) == (w->transposed == LS_ALWAYS) ? ls_transposed_rows(w) : w->rows;
+}
+
 /* The tile of the product among the slots; of two products none is told. */
 static void name_tile(const struct ls_engine *e, const struct ls_node *n, enum ls_phase phase, const enum lk_slot *slot,
                       size_t slots, struct lockstep_work *out)
 {
-    const size_t columns = columns_of(e, n, phase), groups = n->n_params ? ls_groups(&n->param[0]) : 1;
+    const size_t columns = columns_of(e, n, phase), terms = terms_of(n, phase);
+    const size_t groups = n->n_params ? ls_groups(&n->param[0]) : 1;
     struct lk_tile tile = {0, 0};
     size_t products = 0;
 
     for (size_t i = 0; i < slots; i++) {
-        const struct lk_tile t =
-            e->kernels.tile[slot[i]] ? e->kernels.tile[slot[i]](slot[i], columns, groups) : (struct lk_tile){0, 0};
+        lk_tile_fn *tile_of = e->kernels.tile[slot[i]];
+        const struct lk_tile t = tile_of ? tile_of(slot[i], columns, terms, groups) : (struct lk_tile){0, 0};
 
         if (t.rows) {
             tile = t;

@@ -161,7 +161,7 @@ static void names_kernels(void **state)
     }
 }
 
-/* Products are told their tile, of one vector with more rows; only those, and ref has none. */
+/* Products are told their tile, of one vector with more rows, of short chains with few; only those, and ref has none. */
 static void names_tiles(void **state)
 {
     (void)state;
@@ -181,6 +181,10 @@ static void names_tiles(void **state)
             assert_int_equal(sscanf(find(e, "1", "forward")->tile, "%zu x %zu", &rows[0], &cols[0]), 2);
             assert_int_equal(sscanf(find(e, "3", "forward")->tile, "%zu x %zu", &rows[1], &cols[1]), 2);
             assert_true(rows[0] * cols[0] == rows[1] * cols[1] && rows[0] < rows[1]);
+            assert_int_equal(sscanf(find(e, "5", "forward")->tile, "%zu x %zu", &rows[0], &cols[0]), 2);
+            assert_true(2 * rows[0] * cols[0] <= rows[1] * cols[1]);
+            assert_int_equal(sscanf(find(e, "5", "backward")->tile, "%zu x %zu", &rows[0], &cols[0]), 2);
+            assert_true(2 * rows[0] * cols[0] <= rows[1] * cols[1]);
             assert_int_equal(sscanf(find(e, "5", "grad")->tile, "%zu x %zu", &rows[0], &cols[0]), 2);
             assert_true(cols[0] <= 10 && rows[0] > 10); /* turned */
         }
