@@ -89,12 +89,12 @@ LK_INLINE void pair_tile(const int mr, const struct product *g, struct lag lag, 
     {
         c[j] = g->c + n / P * g->ldc + row[j] * g->crs + n % P;
         y[j] = g->y + n / P * g->ldy + row[j] * g->crs + n % P;
-        start_tile(mr, 1, g, c[j], n, acc[j]);
+        start_tile(mr, 1, g->crs, g, c[j], n, acc[j]);
     }
     pair_taps(mr, 0, 1, g, lag.taps, a, b, back, &next, acc);
     pair_taps(mr, 0, 2, g, both, a + late, b + back, back, &next, acc);
     pair_taps(mr, 1, 2, g, lag.taps, a + end, b + g->parts * g->b_part, back, &next, acc);
-    LK_UNROLL for (int j = 0; j < 2; j++) end_tile(mr, 1, g->backward, g, acc[j], c[j], y[j], g->N - n);
+    LK_UNROLL for (int j = 0; j < 2; j++) end_tile(mr, 1, g->backward, P, g, acc[j], c[j], y[j], g->N - n);
 }
 
 #define LK_PAIRS(mr)                                                                                                   \

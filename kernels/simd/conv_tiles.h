@@ -36,11 +36,7 @@ static void strip_by_sample(const struct conv_product *p, size_t n)
 {
     const int nv = vectors_at(p->g.N, n);
     struct product g = p->g;
-    size_t row[LK_MR_1];
 
-    for (size_t i = 0; i < LK_MR_1; i++)
-        row[i] = i * g.crs;
-    g.c_row = g.y_row = row;
     for (size_t b = 0; b < p->samples; b++, g.a += p->a, g.c += p->c, g.y += p->y) {
         size_t m = strip_of_pairs(&g, n);
         const size_t tiles = tiles_of(g.M - m, nv);

@@ -134,8 +134,6 @@ static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, co
                         .K = K,
                         .parts = 1,
                         .crs = P,
-                        .c_row = row_along,
-                        .y_row = row_along,
                         .acs = P,
                         .lda = ldx,
                         .a_ahead = ldx,

@@ -21,7 +21,7 @@ enum { DEPTH = 1024 }; /* terms of a chain computed at once, forward and data gr
 /*
  * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
  * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
- * y; those of one tile c_row[i] and y_row[i] after the first of the tile, and those of A, when ars is 0, a_row[i].
+ * y. When ars is 0, those of a tile lie anywhere: a_row[i], c_row[i] and y_row[i] after its first ones.
  * a_ahead, b_ahead: how far behind what the chains read of A and of the weights lies what they ask for; both 0:
  * nothing, one 0: what they read. list: with `listed`, the only values of k, ascending.
  */
@@ -56,43 +56,71 @@ LK_INLINE size_t vector_at(int j, size_t ld)
 }
 
 /*
- * The chains of mr rows and nv vectors: K fused multiply-adds each, k ascending. With `asks` what comes next is on its
- * way to L2 meanwhile, a line or two with each k: a burst of requests would delay the loads. Where k runs along a panel
- * (gemm_dw) that is the panel behind this one, which comes from L3, and no hardware stream crosses its pages; else
- * rows, a line of each in a run, and weights, in runs too short for a stream.
+ * n terms of the chains of mr rows and nv vectors: a fused multiply-add each, k ascending; b goes on. With `asks` what
+ * comes next is on its way to L2 meanwhile, a line or two with each k: a burst of requests would delay the loads.
+ * Where k runs along a panel (gemm_dw) that is the panel behind this one, which comes from L3, and no hardware stream
+ * crosses its pages; else rows, a line of each in a run, and weights, in runs too short for a stream. With `opens` the
+ * lines of C and y that a tile ends with are on their way to L1, those of a row with each k.
  */
-LK_INLINE void chain_part(const int mr, const int nv, const int asks, const size_t ars, const ptrdiff_t acs,
-                          const struct product *g, const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
+LK_INLINE void chain_run(const int mr, const int nv, const int backward, const int asks, const int opens,
+                         const size_t ars, const ptrdiff_t acs, const struct product *g, size_t n, const float *ak,
+                         const float **b, const float **weights, const float *c, const float *y,
+                         vf acc[LK_MR_1][NV_MOST])
 {
-    const size_t ldb = g->ldb, lda = g->lda, run = g->run, a_ahead = g->a_ahead;
+    const size_t ldb = g->ldb, a_ahead = g->a_ahead, crs = g->crs, ldc = g->ldc, ldy = g->ldy;
+    const float *rows = ak + a_ahead;
+
+    do {
+        vf bv[NV];
+
+        if (opens) {
+            LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(c + vector_at(j, ldc));
+            if (backward) {
+                LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(y + vector_at(j, ldy));
+            }
+            c += crs;
+            y += crs;
+        }
+        if (asks && ars == 1)
+            __builtin_prefetch(ak + a_ahead, 0, 2);
+        if (asks && ars == P) {
+            LK_UNROLL for (int i = 0; i < mr; i += P, rows += P) __builtin_prefetch(rows, 0, 2);
+            LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(*weights + vector_at(j, ldb), 0, 2);
+            *weights += P;
+        }
+        LK_UNROLL for (int j = 0; j < nv; j++) bv[j] = v_load(*b + vector_at(j, ldb));
+        LK_UNROLL for (int i = 0; i < mr; i++)
+        {
+            vf x = v_set1(ak[ars ? (size_t)i * ars : g->a_row[i]]);
+
+            LK_UNROLL for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, bv[j], acc[i][j]);
+        }
+        ak += acs;
+        *b += P;
+    } while (--n);
+}
+
+/* K terms of the chains, run by run. c, y: the lines that the first run asks for; c may be NULL. */
+LK_INLINE void chain_part(const int mr, const int nv, const int backward, const int asks, const size_t ars,
+                          const ptrdiff_t acs, const struct product *g, const float *a, const float *b, const float *c,
+                          const float *y, vf acc[LK_MR_1][NV_MOST])
+{
     const float *weights = b + g->b_ahead;
+    size_t left = g->K;
 
-    for (size_t left = g->K; left;) {
-        size_t n = left < run ? left : run;
-        const float *ak = a, *rows = a + a_ahead;
+    if (ars == P && c && left) {
+        const size_t n = left < g->run ? left : g->run;
 
+        chain_run(mr, nv, backward, asks, 1, ars, acs, g, n, a, &b, &weights, c, y, acc);
         left -= n;
-        a += lda;
-        do {
-            vf bv[NV];
+        a += g->lda;
+    }
+    while (left) {
+        const size_t n = left < g->run ? left : g->run;
 
-            if (asks && ars == 1)
-                __builtin_prefetch(ak + a_ahead, 0, 2);
-            if (asks && ars == P) {
-                LK_UNROLL for (int i = 0; i < mr; i += P, rows += P) __builtin_prefetch(rows, 0, 2);
-                LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(weights + vector_at(j, ldb), 0, 2);
-                weights += P;
-            }
-            LK_UNROLL for (int j = 0; j < nv; j++) bv[j] = v_load(b + vector_at(j, ldb));
-            LK_UNROLL for (int i = 0; i < mr; i++)
-            {
-                vf x = v_set1(ak[ars ? (size_t)i * ars : g->a_row[i]]);
-
-                LK_UNROLL for (int j = 0; j < nv; j++) acc[i][j] = v_fma(x, bv[j], acc[i][j]);
-            }
-            ak += acs;
-            b += P;
-        } while (--n);
+        chain_run(mr, nv, backward, asks, 0, ars, acs, g, n, a, &b, &weights, NULL, NULL, acc);
+        left -= n;
+        a += g->lda;
     }
 }
 
@@ -117,16 +145,17 @@ LK_INLINE void listed_chains(const int mr, const int nv, const size_t ars, const
     }
 }
 
-LK_INLINE void chains(const int mr, const int nv, const size_t ars, const ptrdiff_t acs, const struct product *g,
-                      const float *a, const float *b, vf acc[LK_MR_1][NV_MOST])
+LK_INLINE void chains(const int mr, const int nv, const int backward, const size_t ars, const ptrdiff_t acs,
+                      const struct product *g, const float *a, const float *b, const float *c, const float *y,
+                      vf acc[LK_MR_1][NV_MOST])
 {
     const int asks = g->a_ahead || g->b_ahead;
 
-    for (size_t left = g->parts; left; left--, a += g->a_part, b += g->b_part)
+    for (size_t left = g->parts; left; left--, a += g->a_part, b += g->b_part, c = NULL)
         if (asks)
-            chain_part(mr, nv, 1, ars, acs, g, a, b, acc);
+            chain_part(mr, nv, backward, 1, ars, acs, g, a, b, c, y, acc);
         else
-            chain_part(mr, nv, 0, ars, acs, g, a, b, acc);
+            chain_part(mr, nv, backward, 0, ars, acs, g, a, b, c, y, acc);
 }
 
 /* Chain + 0, times the derivative of the activation for gemm_dx. */
@@ -153,24 +182,32 @@ LK_INLINE vf whole_finish(const int backward, enum lk_act act, vf x, const float
     return act == LK_ACT_SIGMOID ? v_sigmoid(x) : act == LK_ACT_TANH ? v_tanh(x) : x;
 }
 
+/* Row i of a tile of C or of y, crs from row to row; 0: anywhere. */
+LK_INLINE size_t tile_row(size_t crs, const size_t *rows, size_t i)
+{
+    return crs ? i * crs : rows[i];
+}
+
 /* Store a tile whose last vector may hold fewer than VL columns: pad columns become +0. cols: valid columns of the
  * tile. */
-LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act,
+LK_INLINE void store_tile(const int mr, const int nv, const int backward, const enum lk_act act, const size_t crs,
                           const struct product *g, vf acc[LK_MR_1][NV_MOST], float *c, const float *y, size_t cols)
 {
+    const size_t ldc = g->ldc, ldy = g->ldy;
+
     LK_UNROLL for (int i = 0; i < mr; i++)
     {
         LK_UNROLL for (int j = 0; j < nv; j++)
         {
             size_t rest = cols - (size_t)j * VL;
-            vf x = finish(backward, act, acc[i][j], y + g->y_row[i] + vector_at(j, g->ldy));
+            vf x = finish(backward, act, acc[i][j], y + tile_row(crs, g->y_row, (size_t)i) + vector_at(j, ldy));
 
             if (j == nv - 1 && rest < VL)
                 x = v_keep(x, rest, v_zero());
-            v_store(c + g->c_row[i] + vector_at(j, g->ldc), x);
+            v_store(c + tile_row(crs, g->c_row, (size_t)i) + vector_at(j, ldc), x);
         }
         if (nv % VPP)
-            v_store(c + g->c_row[i] + vector_at(nv, g->ldc), v_zero());
+            v_store(c + tile_row(crs, g->c_row, (size_t)i) + vector_at(nv, ldc), v_zero());
     }
 }
 
@@ -182,24 +219,16 @@ static inline void activate(enum lk_act act, float *p, size_t rest)
     v_store(p, rest < VL ? v_keep(x, rest, v_zero()) : x);
 }
 
-static inline void activate_tile(size_t mr, int nv, const struct product *g, float *c, size_t cols)
+static inline void activate_tile(size_t mr, int nv, size_t crs, const struct product *g, float *c, size_t cols)
 {
     for (int j = 0; j < nv; j++)
         for (size_t i = 0; i < mr; i++)
-            activate(g->act, c + g->c_row[i] + vector_at(j, g->ldc), cols - (size_t)j * VL);
-}
-
-/* The lines of a tile are on their way to L1. */
-LK_INLINE void fetch_tile(const int mr, const int nv, const float *p, size_t step, size_t ld)
-{
-    for (int i = 0; i < mr; i++, p += step) {
-        LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(p + vector_at(j, ld));
-    }
+            activate(g->act, c + tile_row(crs, g->c_row, i) + vector_at(j, g->ldc), cols - (size_t)j * VL);
 }
 
 /* Chains begin: from the bias, or with what the tile at c holds. n is its first column. */
-LK_INLINE void start_tile(const int mr, const int nv, const struct product *g, const float *c, size_t n,
-                          vf acc[LK_MR_1][NV_MOST])
+LK_INLINE void start_tile(const int mr, const int nv, const size_t crs, const struct product *g, const float *c,
+                          size_t n, vf acc[LK_MR_1][NV_MOST])
 {
     LK_UNROLL for (int j = 0; j < nv; j++)
     {
@@ -209,29 +238,33 @@ LK_INLINE void start_tile(const int mr, const int nv, const struct product *g, c
         if (g->bias)
             start = rest < VL ? v_load_n(g->bias + n + (size_t)j * VL, rest) : v_load(g->bias + n + (size_t)j * VL);
         LK_UNROLL for (int i = 0; i < mr; i++) acc[i][j] =
-            g->from_c ? v_load(c + g->c_row[i] + vector_at(j, g->ldc)) : start;
+            g->from_c ? v_load(c + tile_row(crs, g->c_row, (size_t)i) + vector_at(j, g->ldc)) : start;
     }
 }
 
 /* Chains end: epilogue and store. */
-LK_INLINE void end_tile(const int mr, const int nv, const int backward, const struct product *g,
+LK_INLINE void end_tile(const int mr, const int nv, const int backward, const size_t ars, const struct product *g,
                         vf acc[LK_MR_1][NV_MOST], float *c, const float *y, size_t cols)
 {
-    if (backward && g->act == LK_ACT_RELU)
-        store_tile(mr, nv, 1, LK_ACT_RELU, g, acc, c, y, cols);
+    const size_t crs = ars ? P : 0;
+
+    if (ars == P && g->crs != P)
+        store_tile(mr, nv, backward, g->act, g->crs, g, acc, c, y, cols);
+    else if (backward && g->act == LK_ACT_RELU)
+        store_tile(mr, nv, 1, LK_ACT_RELU, crs, g, acc, c, y, cols);
     else if (backward && g->act != LK_ACT_NONE)
-        store_tile(mr, nv, 1, g->act, g, acc, c, y, cols);
+        store_tile(mr, nv, 1, g->act, crs, g, acc, c, y, cols);
     else if (g->act == LK_ACT_RELU)
-        store_tile(mr, nv, 0, LK_ACT_RELU, g, acc, c, y, cols);
+        store_tile(mr, nv, 0, LK_ACT_RELU, crs, g, acc, c, y, cols);
     else
-        store_tile(mr, nv, 0, LK_ACT_NONE, g, acc, c, y, cols);
+        store_tile(mr, nv, 0, LK_ACT_NONE, crs, g, acc, c, y, cols);
     if (!backward && (g->act == LK_ACT_SIGMOID || g->act == LK_ACT_TANH))
-        activate_tile((size_t)mr, nv, g, c, cols);
+        activate_tile((size_t)mr, nv, crs ? g->crs : 0, g, c, cols);
 }
 
 /*
- * One tile: start, chains, epilogue. m is its first row, n its first column. The lines of C and y that the tile below
- * reads and stores to are asked for before the chains, so that it waits for neither L2 nor L3.
+ * One tile: start, chains, epilogue. m is its first row, n its first column. It asks for the lines that it ends with,
+ * or, where chains are too short for them to come in time, for those of the tile below.
  */
 LK_INLINE void any_tile(const int mr, const int nv, const int backward, const int listed, const size_t ars,
                         const ptrdiff_t acs, const struct product *g, const float *a, size_t m, size_t n)
@@ -240,19 +273,14 @@ LK_INLINE void any_tile(const int mr, const int nv, const int backward, const in
     const size_t panel = n / P, cols = g->N - n;
     float *c = g->c + panel * g->ldc + m * g->crs + n % P;
     const float *y = g->y + panel * g->ldy + m * g->crs + n % P;
+    const size_t below = g->parts * g->K < 4 * P ? (size_t)mr * g->crs : 0;
 
-    start_tile(mr, nv, g, c, n, acc);
-    if (ars == P) {
-        fetch_tile(mr, nv, c + (size_t)mr * g->crs, g->crs, g->ldc);
-        if (backward && g->act != LK_ACT_NONE &&
-            g->parts * g->K > 4 * P) /* a short chain would wait for them as well */
-            fetch_tile(mr, nv, y + (size_t)mr * g->crs, g->crs, g->ldy);
-    }
+    start_tile(mr, nv, ars ? g->crs : 0, g, c, n, acc);
     if (listed)
         listed_chains(mr, nv, ars, g, a, g->b + panel * g->ldb + n % P, acc);
     else
-        chains(mr, nv, ars, acs, g, a, g->b + panel * g->ldb + n % P, acc);
-    end_tile(mr, nv, backward, g, acc, c, y, cols);
+        chains(mr, nv, backward, ars, acs, g, a, g->b + panel * g->ldb + n % P, c + below, y + below, acc);
+    end_tile(mr, nv, backward, ars, g, acc, c, y, cols);
 }
 
 LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t ars, const ptrdiff_t acs,
@@ -260,11 +288,6 @@ LK_INLINE void tile(const int mr, const int nv, const int backward, const size_t
 {
     any_tile(mr, nv, backward, 0, ars, acs, g, a, m, n);
 }
-
-/* Rows of a tile in their order along a panel. */
-#define LK_ROW(mr) (mr - 1) * P,
-
-static const size_t row_along[LK_MR_1] = {LK_HEIGHTS(LK_ROW) LK_HEIGHTS_1(LK_ROW)};
 
 /* Columns of a tile that starts at column n: a whole tile of NV vectors, or what is left of N. */
 LK_INLINE int vectors_at(size_t N, size_t n)
