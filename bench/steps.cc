@@ -165,7 +165,7 @@ void register_steps()
         if (!lk_isa_supported(static_cast<lk_isa>(isa), lk_cpu_features()))
             continue;
         for (const char *model : {"two-layer", "mlp", "conv1d", "residual"})
-            for (size_t batch : {100, 1024, 8192})
+            for (size_t batch : {100, 128, 1024, 8192})
                 for (unsigned threads = 1; threads <= all; threads = threads < all ? all : all + 1)
                     register_case({model, lk_isa_name(static_cast<lk_isa>(isa)), batch, threads});
     }

@@ -6,18 +6,20 @@
  * five terms.) Parameters, set by the including <isa>.c:
  *   LK_FEW_TERMS   terms of a chain, at most a panel of them
  *   LK_FEW(X)      X(1) .. X(LK_FEW_TERMS)
- *   LK_FEW_CHAINS  vectors of chains at a time: few, the registers belong to the weights
+ *   LK_FEW_CHAINS  vectors of chains at a time: few, the registers belong to the weights (AVX2 has as many as 7 terms
+ *                  need for two vectors; the others are operands in L1)
  */
 #ifndef LK_SIMD_GEMM_FEW_H
 #define LK_SIMD_GEMM_FEW_H
 
 #include "simd/gemm_tile.h"
 
+/* Chains that go on through C, however few of their terms are left, do so in tiles. */
 LK_INLINE int few_terms(const struct product *g)
 {
     const size_t terms = g->parts * g->K;
 
-    return terms && terms <= LK_FEW_TERMS;
+    return terms && terms <= LK_FEW_TERMS && !g->from_c;
 }
 
 /* A strip: its weights, the starts of its chains, how far behind a row of the left operand the terms lie, and from row

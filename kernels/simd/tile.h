@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which register tile a product takes (lk_tile_fn): the full one of gemm_tile.h, the convolutions and skip.h, of
- * the first columns. Rows are equalised over the tiles of a call, so most are a little lower.
+ * Which register tile a product takes (lk_tile_fn): the full one of gemm_tile.h, gemm_few.h, the convolutions and
+ * skip.h, of the first columns. Rows are equalised over the tiles of a call, so most are a little lower.
  */
 #ifndef LK_SIMD_TILE_H
 #define LK_SIMD_TILE_H
@@ -16,7 +16,7 @@ static struct lk_tile dense_tile(size_t rows, size_t rows_1, size_t N)
     return vectors_at(N, 0) == NV ? (struct lk_tile){rows, NR} : (struct lk_tile){rows_1, VL};
 }
 
-/* Forward and data gradient: rows pass by in twos and fours where chains are short. */
+/* Forward and data gradient; where chains are short, a few rows at a time (gemm_few.h). */
 static struct lk_tile chains_tile(size_t N, size_t terms)
 {
     const size_t nv = (size_t)vectors_at(N, 0);

@@ -63,7 +63,7 @@ static size_t columns_of(const struct ls_engine *e, const struct ls_node *n, enu
     return 0;
 }
 
-/* Terms of the chains of forward and backward; 0: not told. A stride lets a chain of backward have fewer. */
+/* Terms of the chains of forward and backward; 0: not told. With a stride those of a data gradient may be fewer. */
 static size_t terms_of(const struct ls_node *n, enum ls_phase phase)
 {
     const struct ls_param *w = &n->param[0];

@@ -4,8 +4,8 @@
 
 enum { P = LK_PANEL };
 
-/* Mostly small matrices; now and then one long side, so that many tiles come into play, or more rows or weights than a
- * block of the vector kernels has. */
+/* Mostly small matrices; now and then one long side, so that many tiles come into play, or more rows, weights or terms
+ * than a block of the vector kernels has. */
 static void draw_sizes(struct kc *c)
 {
     const size_t kind = kc_below(c, 24), longest = kind / 2;
@@ -25,6 +25,11 @@ static void draw_sizes(struct kc *c)
         c->M = kc_dim(c, 8);
         c->N = 850 + kc_below(c, 300);
         c->K = 1250 + kc_below(c, 200);
+    }
+    if (kind == 8 && !kc_below(c, 8)) { /* so deep that the last block of K has few terms */
+        c->M = kc_dim(c, 4);
+        c->N = kc_dim(c, P);
+        c->K = (63 << 10) + kc_below(c, 20);
     }
 }
 

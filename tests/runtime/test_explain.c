@@ -161,7 +161,7 @@ static void names_kernels(void **state)
     }
 }
 
-/* Products are told their tile, of one vector with more rows, of short chains with few; only those, and ref has none. */
+/* Products are told their tile, of one vector with more rows, of short chains with few. Only those; ref has none. */
 static void names_tiles(void **state)
 {
     (void)state;
