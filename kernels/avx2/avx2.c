@@ -8,7 +8,7 @@
 #define LK_MR_1             12
 #define LK_MR_DW            6
 #define LK_MR_DW_1          12
-#define LK_KB_DW            512
+#define LK_KB_DW            2048
 #define LK_HEIGHTS(X)       X(1) X(2) X(3) X(4) X(5) X(6)
 #define LK_HEIGHTS_1(X)     X(7) X(8) X(9) X(10) X(11) X(12)
 #define LK_HEIGHTS_DW(X)    LK_HEIGHTS(X)

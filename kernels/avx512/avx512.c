@@ -9,7 +9,7 @@
 #define LK_MR_1             28
 #define LK_MR_DW            8
 #define LK_MR_DW_1          16
-#define LK_KB_DW            512
+#define LK_KB_DW            2048
 #define LK_HEIGHTS(X)       X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define LK_HEIGHTS_1(X)     X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28)
 #define LK_HEIGHTS_DW_1(X)  X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16)

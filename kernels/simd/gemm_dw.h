@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Weight and bias gradient of a product on panels, and the transposed weights. Parameter:
- *   LK_KB_DW   samples of gemm_dw per pass over the tiles, so that the strips of a pass stay in L1
+ *   LK_KB_DW   samples or positions of a weight gradient per pass over the tiles, whose strips stay in L2
  */
 #ifndef LK_SIMD_GEMM_DW_H
 #define LK_SIMD_GEMM_DW_H

@@ -51,9 +51,9 @@ static void draw_conv(struct kc *c)
     g->dilation = kc_below(c, 2) ? 1 : 1 + kc_below(c, 4);
     g->padding = kc_below(c, (g->taps - 1) * g->dilation + 3);
     g->L = kc_below(c, 6) ? kc_dim(c, 20) : kc_dim(c, 200);
-    if (kc_below(c, 20) == 0) { /* longer than a piece of the weight gradient */
-        g->L = 500 + kc_below(c, 1000);
-        g->B = 1 + kc_below(c, 2);
+    if (kc_below(c, 12) == 0) { /* longer than a piece of the weight gradient */
+        g->L = 500 + kc_below(c, 3000);
+        g->B = 1 + kc_below(c, 5);
         g->padding = kc_below(c, 3);
     }
     while (g->B * (g->L + 2 * g->padding) * g->C * g->O * g->taps > WORK * g->groups * g->stride)

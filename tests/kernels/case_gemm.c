@@ -31,6 +31,11 @@ static void draw_sizes(struct kc *c)
         c->N = kc_dim(c, P);
         c->K = (63 << 10) + kc_below(c, 20);
     }
+    if (kind == 9 && !kc_below(c, 2)) { /* longer than a pass of the weight gradient */
+        c->M = kc_dim(c, 40);
+        c->N = kc_dim(c, 20);
+        c->K = 1900 + kc_below(c, 3000);
+    }
 }
 
 static size_t panels_ld(struct kc *c, size_t rows)
