@@ -95,7 +95,7 @@ Setup setup_gemm_dw()
 
                 return Job{[=, m = s.m, n = s.n, depth = s.k] {
                                k.gemm_dw(m, n, depth, x.get(), value_ld(depth), d.get(), value_ld(depth), g.get(),
-                                         m * kPanel, db.get(), 1);
+                                         m * kPanel, db.get(), 1, nullptr);
                            },
                            2 * product(s.m, s.n, s.k),
                            {panel_bytes(s.k, s.m) + panel_bytes(s.k, s.n), panel_bytes(s.m, s.n)}};

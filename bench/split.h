@@ -164,11 +164,12 @@ static void split_db(size_t N, size_t K, const float *D, size_t ldd, float *db, 
 }
 
 static void split_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd, float *G,
-                     size_t ldg, float *db, int first)
+                     size_t ldg, float *db, int first, const struct lk_next *next)
 {
     struct split g = {.M = M, .N = N, .lda = ldx, .ldb = ldd, .ldc = ldg, .a = X, .b = D, .c = G, .from_c = !first};
     const size_t columns = lk_panels(N) * P;
 
+    (void)next;
     if (db)
         split_db(N, K, D, ldd, db, first);
     for (size_t left = K; left; left -= g.K, g.from_c = 1, g.a += g.K * P, g.b += g.K * P) {

@@ -79,6 +79,12 @@ typedef void lk_gemm_fwd_fn(size_t M, size_t N, size_t K, const float *A, size_t
 typedef void lk_gemm_dx_fn(size_t M, size_t N, size_t K, const float *D, size_t ldd, const float *WT, const float *Y,
                            size_t ldy, enum lk_act act, float *DX, size_t lddx);
 
+/* Arrays of which the caller reads next what lies at the places of an (M, N) result: n of them, panels ld apart. */
+struct lk_next {
+    const float *p[4];
+    size_t n, ld;
+};
+
 /*
  * gemm_dw: weight and bias gradient of a linear layer over K samples.
  *   G[m][n] = chain + 0, chain = first ? +0 : G[m][n], then fma(X[k][m], D[k][n], chain) for k = 0..K-1
@@ -88,9 +94,10 @@ typedef void lk_gemm_dx_fn(size_t M, size_t N, size_t K, const float *D, size_t 
  * X     (K, M) panels, ldx, in        D     (K, N) panels, ldd, in
  * G     (M, N) panels, ldg, out, in as well when first is 0
  * db    (16 * ceil(N/16)) out, likewise, pad written +0; NULL: not computed
+ * next  asked for (prefetch) while the chains are computed, never read; NULL: nothing
  */
 typedef void lk_gemm_dw_fn(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd,
-                           float *G, size_t ldg, float *db, int first);
+                           float *G, size_t ldg, float *db, int first, const struct lk_next *next);
 
 /* ---- products that leave zeros out ---- */
 

@@ -66,7 +66,7 @@ static void ours_worker(const struct lk_kernels *k, const struct shape *s, const
         const size_t end = r1 * LK_PANEL < s->i ? r1 * LK_PANEL : s->i;
 
         k->gemm_dw(end - r0 * LK_PANEL, s->o, s->b, m->a + r0 * ld, ld, m->w, ld, m->c + r0 * LK_PANEL * LK_PANEL,
-                   s->i * LK_PANEL, NULL, 1);
+                   s->i * LK_PANEL, NULL, 1, NULL);
         return;
     }
     ls_span(s->b, T, t, &r0, &r1);

@@ -47,8 +47,9 @@ void LK_FN(gemm_dx)(size_t M, size_t N, size_t K, const float *D, size_t ldd, co
 }
 
 void LK_FN(gemm_dw)(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd, float *G,
-                    size_t ldg, float *db, int first)
+                    size_t ldg, float *db, int first, const struct lk_next *next)
 {
+    (void)next;
     for (size_t p = 0; p < lk_panels(N); p++) {
         size_t cols = width(N, p);
 

@@ -51,7 +51,7 @@ size_t LK_FN(gemm_dw_skip)(size_t M, size_t N, size_t K, const float *X, size_t 
 {
     size_t terms = 0;
 
-    LK_FN(gemm_dw)(0, N, K, X, ldx, D, ldd, G, ldg, db, first);
+    LK_FN(gemm_dw)(0, N, K, X, ldx, D, ldd, G, ldg, db, first, NULL);
     for (size_t p = 0; p < lk_panels(N); p++)
         for (size_t m = 0; m < M; m++) {
             float chain[P] = {0}, *g = G + p * ldg + m * P;

@@ -37,8 +37,8 @@ static void bias_gradient(const struct product *g, float *db, int first)
         db[n] = 0.0f;
 }
 
-/* All tiles of a weight gradient: rows are the columns of the left panels, lda apart, and K is one run. */
-static void dw_tiles(const struct product *g)
+/* All tiles of a weight gradient: rows are the columns of the left panels, lda apart. */
+static void dw_tiles(struct product *g)
 {
     for (size_t n = 0; n < g->N; n += NR)
         for (size_t m = 0; m < g->M; m += P) {
@@ -49,6 +49,7 @@ static void dw_tiles(const struct product *g)
             for (size_t t = 0, i = 0; t < tiles; t++) {
                 size_t mr = (rows - i + tiles - t - 1) / (tiles - t);
 
+                g->next_at = g->next ? n / P * g->next->ld + (m + i) * P : 0;
                 tile_dw(mr, nv, g, g->a + m / P * g->lda + i, m + i, n);
                 i += mr;
             }
@@ -75,10 +76,12 @@ static void transpose(size_t M, size_t N, const float *W, size_t ldw, float *WT,
 /* The tiles of a weight gradient, LK_KB_DW samples at a time; the chains go on through C. */
 static void dw_parts(struct product *g)
 {
+    const size_t runs = g->next && g->next->n ? g->next->n : 1;
     size_t left = g->K;
 
     do {
-        g->K = g->run = left < LK_KB_DW ? left : LK_KB_DW;
+        g->K = left < LK_KB_DW ? left : LK_KB_DW;
+        g->run = (g->K + runs - 1) / runs;
         dw_tiles(g);
         left -= g->K;
         g->a += g->K * P;
@@ -114,6 +117,7 @@ static void narrow_columns(const struct product *whole, size_t n)
         g.b = whole->a + m / P * whole->lda;
         g.ldb = whole->lda;
         g.a_ahead = 0;
+        g.next = NULL;
         g.y = g.c = turned;
         g.ldy = g.ldc = P * P;
         if (g.from_c)
@@ -127,7 +131,7 @@ static void narrow_columns(const struct product *whole, size_t n)
 }
 
 static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd, float *G,
-                    size_t ldg, float *db, int first)
+                    size_t ldg, float *db, int first, const struct lk_next *next)
 {
     struct product g = {.M = M,
                         .N = N,
@@ -144,7 +148,8 @@ static void gemm_dw(size_t M, size_t N, size_t K, const float *X, size_t ldx, co
                         .c = G,
                         .y = G,
                         .ldy = ldg,
-                        .from_c = !first};
+                        .from_c = !first,
+                        .next = next};
 
     if (db)
         bias_gradient(&g, db, first);

@@ -41,6 +41,8 @@ struct product {
     int backward; /* of a tile that is not told at compile time */
     const uint32_t *list;
     size_t listed;
+    const struct lk_next *next; /* gemm_dw: at next_at lies what a tile asks for, that of an array with each run */
+    size_t next_at;
 };
 
 /* Rows of the left operand from a part to the next one, up or down. */
@@ -100,6 +102,18 @@ LK_INLINE void chain_run(const int mr, const int nv, const int backward, const i
     } while (--n);
 }
 
+/* The lines of array i at the place of a tile are on their way to L1. Those of all arrays at once would keep what the
+ * chains read waiting. */
+LK_INLINE void ask_next(const int mr, const int nv, const struct product *g, size_t i)
+{
+    const float *line = g->next->p[i] + g->next_at;
+
+    LK_UNROLL for (int r = 0; r < mr; r++, line += P)
+    {
+        LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(line + vector_at(j, g->next->ld));
+    }
+}
+
 /* K terms of the chains, run by run. c, y: the lines that the first run asks for; c may be NULL. */
 LK_INLINE void chain_part(const int mr, const int nv, const int backward, const int asks, const size_t ars,
                           const ptrdiff_t acs, const struct product *g, const float *a, const float *b, const float *c,
@@ -115,12 +129,14 @@ LK_INLINE void chain_part(const int mr, const int nv, const int backward, const 
         left -= n;
         a += g->lda;
     }
-    while (left) {
+    for (size_t i = 0; left; i++) {
         const size_t n = left < g->run ? left : g->run;
 
+        if (ars == 1 && g->next && i < g->next->n)
+            ask_next(mr, nv, g, i);
         chain_run(mr, nv, backward, asks, 0, ars, acs, g, n, a, &b, &weights, NULL, NULL, acc);
         left -= n;
-        a += g->lda;
+        a += ars == 1 ? n * P : g->lda;
     }
 }
 

@@ -79,14 +79,15 @@ struct ls_context {
     size_t panel, panels; /* of the result: those that are wanted of an op that splits; 0 panels: all */
     uint32_t seed, step;  /* of random masks; step counts from 0 */
     const struct ls_source *source;
-    const float *seeds; /* gradient of an output without loss, row-major (rows of the batch, features); NULL: ones */
-    uint8_t *label;     /* (block) labels of the rows, where they are known */
-    float *loss;        /* (batch) */
-    uint8_t *hit;       /* (batch) */
-    float scale;        /* 1 / rows of the batch */
-    bool train;         /* gradients are wanted */
-    bool skip;          /* terms with an input of 0 may be left out: weights, for grad gradients too, are finite */
-    size_t *skipped;    /* multiply-adds left out so far, of this worker */
+    const float *seeds;  /* gradient of an output without loss, row-major (rows of the batch, features); NULL: ones */
+    uint8_t *label;      /* (block) labels of the rows, where they are known */
+    float *loss;         /* (batch) */
+    uint8_t *hit;        /* (batch) */
+    float scale;         /* 1 / rows of the batch */
+    bool train;          /* gradients are wanted */
+    bool skip;           /* terms with an input of 0 may be left out: weights, for grad gradients too, are finite */
+    size_t *skipped;     /* multiply-adds left out so far, of this worker */
+    struct lk_next next; /* for grad: what is read next at the places of the unit */
 };
 
 /* SIZE: whole, from 1. COUNT: whole, from 0. WORD: one of its words only. */

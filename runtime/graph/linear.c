@@ -70,7 +70,7 @@ static void grad(const struct ls_node *n, const struct ls_context *c, const stru
                                                              ls_bits(c, n->graph->input) + panel * n->graph->block,
                                                              n->graph->block, D, n->d.ld, g, ldg, db, first);
     else
-        c->k->gemm_dw(u->rows, u->cols, c->rows, X, x->y.ld, D, n->d.ld, g, ldg, db, first);
+        c->k->gemm_dw(u->rows, u->cols, c->rows, X, x->y.ld, D, n->d.ld, g, ldg, db, first, &c->next);
 }
 
 static void define(const struct ls_node *n, const struct ls_reference *r)

@@ -92,7 +92,7 @@ static void gradient_a(const struct ls_context *c, struct sizes s, struct sample
         pack(s.M, s.K, b, w);
         c->k->gemm_dx(1, s.K, s.M, g.p, g.ld, w, NULL, 0, LK_ACT_NONE, da.p, da.ld);
     } else {
-        c->k->gemm_dw(s.K, s.N, s.M, b.p, b.ld, g.p, g.ld, da.p, da.ld, NULL, 1);
+        c->k->gemm_dw(s.K, s.N, s.M, b.p, b.ld, g.p, g.ld, da.p, da.ld, NULL, 1, NULL);
     }
 }
 
@@ -101,7 +101,7 @@ static void gradient_b(const struct ls_context *c, struct sizes s, struct sample
                        struct sample db)
 {
     if (s.row) {
-        c->k->gemm_dw(s.M, s.K, 1, g.p, g.ld, a.p, a.ld, db.p, db.ld, NULL, 1);
+        c->k->gemm_dw(s.M, s.K, 1, g.p, g.ld, a.p, a.ld, db.p, db.ld, NULL, 1, NULL);
     } else {
         c->k->transpose(s.K, s.N, a.p, a.ld, w, s.N * LK_PANEL);
         c->k->gemm_dx(s.M, s.K, s.N, g.p, g.ld, w, NULL, 0, LK_ACT_NONE, db.p, db.ld);

@@ -53,7 +53,7 @@ static void choose_skip(const struct ls_walk *k, struct series *s, const struct 
  * Continue the chains of a unit over a block whose rows lie in the activation block; fold what the shard completes.
  * With `last` the tree is complete, too. A shard of one block that is added or used up at once never reaches its slot.
  */
-static void gradient_of(const struct ls_walk *k, const struct ls_context *c, const struct ls_block *b,
+static void gradient_of(const struct ls_walk *k, struct ls_context *c, const struct ls_block *b,
                         const struct ls_unit *u, bool last)
 {
     struct ls_engine *e = k->e;
@@ -61,6 +61,8 @@ static void gradient_of(const struct ls_walk *k, const struct ls_context *c, con
     struct ls_gradient sum =
         passing ? (struct ls_gradient){e->scratch + k->w->t * e->scratch_stride, true} : in_slot(e, k->set, b->slot);
 
+    c->next = ls_unit_next(e, u, b->closes && b->additions ? in_slot(e, k->set, b->slot - 1).base : NULL,
+                           last && update_of(k));
     ls_unit_chains(e, c, u, sum, b->opens);
     ls_walk_lap(k, u->node, LS_PHASE_GRAD);
     for (size_t a = 0; b->closes && a < b->additions; a++) {

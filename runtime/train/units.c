@@ -10,6 +10,12 @@ struct segment {
 
 enum { SEGMENTS = LS_UNIT_COLS_MOST / LK_PANEL + 1 };
 
+/* Where the first weight of a unit lies in a flat array. */
+static size_t place_of(const struct ls_param *w, const struct ls_unit *u)
+{
+    return w->offset + (u->col / LK_PANEL * w->rows + u->row) * LK_PANEL;
+}
+
 /* The runs of a unit: one for each panel of its matrix, one for the bias (owned with the first rows). */
 static size_t segments_of(const struct ls_graph *g, const struct ls_unit *u, struct segment s[SEGMENTS])
 {
@@ -19,7 +25,7 @@ static size_t segments_of(const struct ls_graph *g, const struct ls_unit *u, str
     size_t count = 0;
 
     for (size_t p = 0; p < panels; p++)
-        s[count++] = (struct segment){w->offset + ((panel + p) * w->rows + u->row) * LK_PANEL, p * run, run};
+        s[count++] = (struct segment){place_of(w, u) + p * w->rows * LK_PANEL, p * run, run};
     if (n->n_params > 1 && !bias->apart && u->row == 0)
         s[count++] = (struct segment){bias->offset + panel * LK_PANEL, panels * run, panels * LK_PANEL};
     return count;
@@ -28,6 +34,18 @@ static size_t segments_of(const struct ls_graph *g, const struct ls_unit *u, str
 static float *segment_in(struct ls_gradient g, const struct segment *s)
 {
     return g.base + (g.packed ? s->packed : s->at);
+}
+
+struct lk_next ls_unit_next(const struct ls_engine *e, const struct ls_unit *u, const float *left, bool update)
+{
+    const struct ls_param *w = &e->g->node[u->node].param[u->param];
+    const float *const flat[] = {left, update ? e->w : NULL, update ? e->state[0] : NULL, update ? e->state[1] : NULL};
+    struct lk_next next = {.ld = w->rows * LK_PANEL};
+
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++)
+        if (flat[i])
+            next.p[next.n++] = flat[i] + place_of(w, u);
+    return next;
 }
 
 /* Continue the chains of a unit over the rows in context. */

@@ -12,6 +12,10 @@ struct ls_gradient {
     bool packed;
 };
 
+/* What will be read at the places of a unit when its chains are complete: a flat array that they are added to (NULL:
+ * none), weights and optimiser state with `update`. */
+struct lk_next ls_unit_next(const struct ls_engine *e, const struct ls_unit *u, const float *left, bool update);
+
 /* Continue the chains of a unit over the rows in context; first: from +0. */
 void ls_unit_chains(const struct ls_engine *e, const struct ls_context *c, const struct ls_unit *u,
                     struct ls_gradient g, bool first);

@@ -127,7 +127,7 @@ static void dx_dense_panels(size_t M, size_t N, size_t K, const float *D, size_t
 
 /* acc = 0, then G += acc. */
 static void dw_adds_at_end(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd,
-                           float *G, size_t ldg, float *db, int first)
+                           float *G, size_t ldg, float *db, int first, const struct lk_next *next)
 {
     for (size_t m = 0; m < M; m++)
         for (size_t n = 0; n < lk_panels(N) * P; n++) {
@@ -137,24 +137,32 @@ static void dw_adds_at_end(size_t M, size_t N, size_t K, const float *X, size_t 
                 acc = fma1(X[m / P * ldx + k * P + m % P], D[n / P * ldd + k * P + n % P], acc);
             *g = n < N ? (first ? 0.0f : *g) + acc : 0.0f;
         }
-    kc_good->gemm_dw(0, N, K, X, ldx, D, ldd, G, ldg, db, first);
+    kc_good->gemm_dw(0, N, K, X, ldx, D, ldd, G, ldg, db, first, next);
 }
 
 static void dw_forgets_first(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd,
-                             float *G, size_t ldg, float *db, int first)
+                             float *G, size_t ldg, float *db, int first, const struct lk_next *next)
 {
     (void)first;
-    kc_good->gemm_dw(M, N, K, X, ldx, D, ldd, G, ldg, db, 1);
+    kc_good->gemm_dw(M, N, K, X, ldx, D, ldd, G, ldg, db, 1, next);
 }
 
 static void dw_db_pad_left(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd,
-                           float *G, size_t ldg, float *db, int first)
+                           float *G, size_t ldg, float *db, int first, const struct lk_next *next)
 {
     float saved = db && N % P ? db[N] : 0.0f;
 
-    kc_good->gemm_dw(M, N, K, X, ldx, D, ldd, G, ldg, db, first);
+    kc_good->gemm_dw(M, N, K, X, ldx, D, ldd, G, ldg, db, first, next);
     if (db && N % P)
         db[N] = saved;
+}
+
+static void dw_reads_next(size_t M, size_t N, size_t K, const float *X, size_t ldx, const float *D, size_t ldd,
+                          float *G, size_t ldg, float *db, int first, const struct lk_next *next)
+{
+    kc_good->gemm_dw(M, N, K, X, ldx, D, ldd, G, ldg, db, first, next);
+    if (next && next->n)
+        *(volatile const float *)next->p[0];
 }
 
 static void transpose_whole_blocks(size_t M, size_t N, const float *W, size_t ldw, float *WT, size_t ldwt)
@@ -183,6 +191,7 @@ const struct kc_broken kc_broken_gemm[] = {
     BROKEN(gemm_dw, dw_adds_at_end, "acc = 0, then G += acc"),
     BROKEN(gemm_dw, dw_forgets_first, "chain not continued"),
     BROKEN(gemm_dw, dw_db_pad_left, "pad of db not zeroed"),
+    BROKEN(gemm_dw, dw_reads_next, "what it may only ask for is read"),
     BROKEN(transpose, transpose_whole_blocks, "pad of the output not zeroed"),
     {.what = NULL},
 };

@@ -146,14 +146,21 @@ static void dw_setup(struct kc *c)
         kc_panels(c, role, "db", 1, c->N, P);
     else
         kc_absent(c);
-    kc_shape(c, "M=%zu N=%zu K=%zu ldx=%zu ldd=%zu ldg=%zu db=%d first=%d cut=%zu", c->M, c->N, c->K, ldx, ldd, ldg,
-             c->buf[DW_DB].role != KC_ABSENT, c->first, c->cut);
+    c->B = kc_below(c, 6);
+    c->L = panels_ld(c, c->M);
+    kc_shape(c, "M=%zu N=%zu K=%zu ldx=%zu ldd=%zu ldg=%zu db=%d first=%d cut=%zu next=%zu", c->M, c->N, c->K, ldx, ldd,
+             ldg, c->buf[DW_DB].role != KC_ABSENT, c->first, c->cut, c->B);
 }
 
+/* B - 1 arrays that a kernel asks for lie where reading crashes; B 0: it is told of none. */
 static void dw_samples(const struct lk_kernels *k, struct kc *c, size_t from, size_t samples, int first)
 {
+    static const float *const nowhere = (const float *)4096;
+    const struct lk_next next = {{nowhere, nowhere, nowhere, nowhere}, c->B - 1, c->L};
+
     k->gemm_dw(c->M, c->N, samples, (float *)kc_p(c, DW_X) + from * P, kc_ld(c, DW_X),
-               (float *)kc_p(c, DW_D) + from * P, kc_ld(c, DW_D), kc_p(c, DW_G), kc_ld(c, DW_G), kc_p(c, DW_DB), first);
+               (float *)kc_p(c, DW_D) + from * P, kc_ld(c, DW_D), kc_p(c, DW_G), kc_ld(c, DW_G), kc_p(c, DW_DB), first,
+               c->B ? &next : NULL);
 }
 
 /* The chain in one part, two, or three of which the last is empty. */

@@ -189,7 +189,7 @@ static void dw_call(const struct lk_kernels *k, struct kc *c)
 {
     if (!c->cut) {
         k->gemm_dw(c->M, c->N, c->K, kc_p(c, DW_X), kc_ld(c, DW_X), kc_p(c, DW_D), kc_ld(c, DW_D), kc_p(c, DW_G),
-                   kc_ld(c, DW_G), kc_p(c, DW_DB), c->first);
+                   kc_ld(c, DW_G), kc_p(c, DW_DB), c->first, NULL);
         return;
     }
     if (c->cut > 1)
