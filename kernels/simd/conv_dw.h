@@ -227,7 +227,7 @@ static void dw_strip(struct conv_dw *g, size_t n)
     }
 }
 
-/* Weight and bias gradient without groups: pieces of about LK_KB_DW positions, whose strips stay near. */
+/* Weight and bias gradient without groups: pieces of about LK_KB_DW positions, whose strips stay in L2. */
 static void dw_pieces(const struct conv_dw *whole)
 {
     const size_t T = whole->T, together = T && T < LK_KB_DW ? LK_KB_DW / T : 1;

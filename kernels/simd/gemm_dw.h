@@ -38,7 +38,7 @@ static void bias_gradient(const struct product *g, float *db, int first)
 }
 
 /* All tiles of a weight gradient: rows are the columns of the left panels, lda apart. */
-static void dw_tiles(struct product *g)
+static void dw_tiles(const struct product *g)
 {
     for (size_t n = 0; n < g->N; n += NR)
         for (size_t m = 0; m < g->M; m += P) {
@@ -49,7 +49,6 @@ static void dw_tiles(struct product *g)
             for (size_t t = 0, i = 0; t < tiles; t++) {
                 size_t mr = (rows - i + tiles - t - 1) / (tiles - t);
 
-                g->next_at = g->next ? n / P * g->next->ld + (m + i) * P : 0;
                 tile_dw(mr, nv, g, g->a + m / P * g->lda + i, m + i, n);
                 i += mr;
             }
@@ -73,7 +72,8 @@ static void transpose(size_t M, size_t N, const float *W, size_t ldw, float *WT,
         }
 }
 
-/* The tiles of a weight gradient, LK_KB_DW samples at a time; the chains go on through C. */
+/* The tiles of a weight gradient, LK_KB_DW samples at a time; the chains go on through C. A tile takes the samples in as
+ * many runs as there are arrays to ask for. */
 static void dw_parts(struct product *g)
 {
     const size_t runs = g->next && g->next->n ? g->next->n : 1;
@@ -117,7 +117,7 @@ static void narrow_columns(const struct product *whole, size_t n)
         g.b = whole->a + m / P * whole->lda;
         g.ldb = whole->lda;
         g.a_ahead = 0;
-        g.next = NULL;
+        g.next = NULL; /* its places are not those of the tiles, and it is small */
         g.y = g.c = turned;
         g.ldy = g.ldc = P * P;
         if (g.from_c)

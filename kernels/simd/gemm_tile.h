@@ -41,8 +41,7 @@ struct product {
     int backward; /* of a tile that is not told at compile time */
     const uint32_t *list;
     size_t listed;
-    const struct lk_next *next; /* gemm_dw: at next_at lies what a tile asks for, that of an array with each run */
-    size_t next_at;
+    const struct lk_next *next; /* gemm_dw: what its tiles ask for, an array with each run; or NULL */
 };
 
 /* Rows of the left operand from a part to the next one, up or down. */
@@ -102,18 +101,6 @@ LK_INLINE void chain_run(const int mr, const int nv, const int backward, const i
     } while (--n);
 }
 
-/* The lines of array i at the place of a tile are on their way to L1. Those of all arrays at once would keep what the
- * chains read waiting. */
-LK_INLINE void ask_next(const int mr, const int nv, const struct product *g, size_t i)
-{
-    const float *line = g->next->p[i] + g->next_at;
-
-    LK_UNROLL for (int r = 0; r < mr; r++, line += P)
-    {
-        LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(line + vector_at(j, g->next->ld));
-    }
-}
-
 /* K terms of the chains, run by run. c, y: the lines that the first run asks for; c may be NULL. */
 LK_INLINE void chain_part(const int mr, const int nv, const int backward, const int asks, const size_t ars,
                           const ptrdiff_t acs, const struct product *g, const float *a, const float *b, const float *c,
@@ -129,14 +116,41 @@ LK_INLINE void chain_part(const int mr, const int nv, const int backward, const 
         left -= n;
         a += g->lda;
     }
+    while (left) {
+        const size_t n = left < g->run ? left : g->run;
+
+        chain_run(mr, nv, backward, asks, 0, ars, acs, g, n, a, &b, &weights, NULL, NULL, acc);
+        left -= n;
+        a += g->lda;
+    }
+}
+
+/* The lines of an array at the place of a tile are on their way to L1. Those of all arrays at once would keep what the
+ * chains read waiting. */
+LK_INLINE void ask_next(const int mr, const int nv, const float *line, size_t ld)
+{
+    LK_UNROLL for (int r = 0; r < mr; r++, line += P)
+    {
+        LK_UNROLL for (int j = 0; j < nv; j += VPP) __builtin_prefetch(line + vector_at(j, ld));
+    }
+}
+
+/* K terms of the chains of a weight gradient, run by run down a panel; `place` is that of the tile in the arrays of
+ * g->next. */
+LK_INLINE void chains_dw(const int mr, const int nv, const int asks, const struct product *g, const float *a,
+                         const float *b, size_t place, vf acc[LK_MR_1][NV_MOST])
+{
+    const float *weights = b;
+    size_t left = g->K;
+
     for (size_t i = 0; left; i++) {
         const size_t n = left < g->run ? left : g->run;
 
-        if (ars == 1 && g->next && i < g->next->n)
-            ask_next(mr, nv, g, i);
-        chain_run(mr, nv, backward, asks, 0, ars, acs, g, n, a, &b, &weights, NULL, NULL, acc);
+        if (g->next && i < g->next->n)
+            ask_next(mr, nv, g->next->p[i] + place, g->next->ld);
+        chain_run(mr, nv, 0, asks, 0, 1, P, g, n, a, &b, &weights, NULL, NULL, acc);
         left -= n;
-        a += ars == 1 ? n * P : g->lda;
+        a += n * P;
     }
 }
 
@@ -294,6 +308,9 @@ LK_INLINE void any_tile(const int mr, const int nv, const int backward, const in
     start_tile(mr, nv, ars ? g->crs : 0, g, c, n, acc);
     if (listed)
         listed_chains(mr, nv, ars, g, a, g->b + panel * g->ldb + n % P, acc);
+    else if (ars == 1)
+        chains_dw(mr, nv, g->a_ahead > 0, g, a, g->b + panel * g->ldb + n % P,
+                  g->next ? panel * g->next->ld + m * P : 0, acc);
     else
         chains(mr, nv, backward, ars, acs, g, a, g->b + panel * g->ldb + n % P, c + below, y + below, acc);
     end_tile(mr, nv, backward, ars, g, acc, c, y, cols);

@@ -12,8 +12,8 @@ struct ls_gradient {
     bool packed;
 };
 
-/* What will be read at the places of a unit when its chains are complete: a flat array that they are added to (NULL:
- * none), weights and optimiser state with `update`. */
+/* What is read at the places of a unit once its chains are complete: the flat array that they are added to first (NULL:
+ * none), with `update` weights and optimiser state. */
 struct lk_next ls_unit_next(const struct ls_engine *e, const struct ls_unit *u, const float *left, bool update);
 
 /* Continue the chains of a unit over the rows in context; first: from +0. */

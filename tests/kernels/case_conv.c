@@ -43,6 +43,7 @@ static size_t draw_positions(struct kc *c, const struct lk_conv *g)
 static void draw_conv(struct kc *c)
 {
     struct lk_conv *g = &c->conv;
+    size_t work = WORK;
 
     draw_channels(c, g);
     g->B = kc_below(c, 6);
@@ -55,8 +56,9 @@ static void draw_conv(struct kc *c)
         g->L = 500 + kc_below(c, 3000);
         g->B = 1 + kc_below(c, 5);
         g->padding = kc_below(c, 3);
+        work *= 8;
     }
-    while (g->B * (g->L + 2 * g->padding) * g->C * g->O * g->taps > WORK * g->groups * g->stride)
+    while (g->B * (g->L + 2 * g->padding) * g->C * g->O * g->taps > work * g->groups * g->stride)
         g->L > 1 ? (g->L /= 2) : g->taps > 1 ? (g->taps = (g->taps + 1) / 2, g->padding /= 2) : (g->B /= 2);
     g->T = draw_positions(c, g);
     c->act = (enum lk_act)kc_below(c, LK_ACT_TANH + 1);

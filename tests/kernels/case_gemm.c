@@ -33,7 +33,7 @@ static void draw_sizes(struct kc *c)
     }
     if (kind == 9 && !kc_below(c, 2)) { /* longer than a pass of the weight gradient */
         c->M = kc_dim(c, 40);
-        c->N = kc_dim(c, 20);
+        c->N = kc_dim(c, 48);
         c->K = 1900 + kc_below(c, 3000);
     }
 }
@@ -156,7 +156,7 @@ static void dw_setup(struct kc *c)
 static void dw_samples(const struct lk_kernels *k, struct kc *c, size_t from, size_t samples, int first)
 {
     static const float *const nowhere = (const float *)4096;
-    const struct lk_next next = {{nowhere, nowhere, nowhere, nowhere}, c->B - 1, c->L};
+    const struct lk_next next = {{nowhere, nowhere, nowhere, nowhere}, c->B ? c->B - 1 : 0, c->L};
 
     k->gemm_dw(c->M, c->N, samples, (float *)kc_p(c, DW_X) + from * P, kc_ld(c, DW_X),
                (float *)kc_p(c, DW_D) + from * P, kc_ld(c, DW_D), kc_p(c, DW_G), kc_ld(c, DW_G), kc_p(c, DW_DB), first,
