@@ -2,8 +2,8 @@
  *
  * The matrix products of kernels.h for the comparison of reproducibility.c only: each sum over k in four chains that
  * are added at the end, as a library without the contract may. Over the same vectors, panels and blocks as simd/gemm.h
- * and gemm_dw.h, asking for nothing ahead; a tile of 3 rows x 2 vectors x 4 chains fills the registers of AVX-512, 3 x 1 x 4 those of AVX2.
- * Activations: none, relu.
+ * and gemm_dw.h, but they ask for nothing ahead; a tile of 3 rows x 2 vectors x 4 chains fills the registers of AVX-512,
+ * 3 x 1 x 4 those of AVX2. Activations: none, relu.
  * Pads must be +0, as in a training step. The including file defines SPLIT_NV, SPLIT_KB and SPLIT_NAME(name).
  */
 #ifndef BENCH_SPLIT_H

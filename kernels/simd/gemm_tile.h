@@ -304,13 +304,15 @@ LK_INLINE void any_tile(const int mr, const int nv, const int backward, const in
     float *c = g->c + panel * g->ldc + m * g->crs + n % P;
     const float *y = g->y + panel * g->ldy + m * g->crs + n % P;
     const size_t below = g->parts * g->K < 4 * P ? (size_t)mr * g->crs : 0;
+    const size_t place = g->next ? panel * g->next->ld + m * P : 0;
 
     start_tile(mr, nv, ars ? g->crs : 0, g, c, n, acc);
     if (listed)
         listed_chains(mr, nv, ars, g, a, g->b + panel * g->ldb + n % P, acc);
+    else if (ars == 1 && g->a_ahead)
+        chains_dw(mr, nv, 1, g, a, g->b + panel * g->ldb + n % P, place, acc);
     else if (ars == 1)
-        chains_dw(mr, nv, g->a_ahead > 0, g, a, g->b + panel * g->ldb + n % P,
-                  g->next ? panel * g->next->ld + m * P : 0, acc);
+        chains_dw(mr, nv, 0, g, a, g->b + panel * g->ldb + n % P, place, acc);
     else
         chains(mr, nv, backward, ars, acs, g, a, g->b + panel * g->ldb + n % P, c + below, y + below, acc);
     end_tile(mr, nv, backward, ars, g, acc, c, y, cols);
