@@ -80,8 +80,9 @@ typedef void lk_gemm_dx_fn(size_t M, size_t N, size_t K, const float *D, size_t 
                            size_t ldy, enum lk_act act, float *DX, size_t lddx);
 
 /* Arrays of which the caller reads next what lies at the places of an (M, N) result: n of them, panels ld apart. */
+enum { LK_NEXT = 4 };
 struct lk_next {
-    const float *p[4];
+    const float *p[LK_NEXT];
     size_t n, ld;
 };
 

@@ -19,7 +19,8 @@ enum { NV = 2, NV_MOST = 4, P = LK_PANEL, NR = NV * VL };
 enum { DEPTH = 1024 }; /* terms of a chain computed at once, forward and data gradient */
 
 /*
- * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda. Chains have `parts`
+ * One product: left element (m, k) at a[m * ars + k * acs] for `run` values of k, then a += lda, but where ars is 1, and
+ * k runs down a panel, a += run * P. Chains have `parts`
  * times K terms; the operands of the next part lie a_part and b_part further. Rows of C and y begin m * crs after c and
  * y (crs is P when ars is 1). When ars is 0, those of a tile lie anywhere: a_row[i], c_row[i], y_row[i] on.
  * a_ahead, b_ahead: how far behind what the chains read of A and of the weights lies what they ask for; both 0:

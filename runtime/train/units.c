@@ -39,10 +39,11 @@ static float *segment_in(struct ls_gradient g, const struct segment *s)
 struct lk_next ls_unit_next(const struct ls_engine *e, const struct ls_unit *u, const float *left, bool update)
 {
     const struct ls_param *w = &e->g->node[u->node].param[u->param];
-    const float *const flat[] = {left, update ? e->w : NULL, update ? e->state[0] : NULL, update ? e->state[1] : NULL};
+    const float *const flat[LK_NEXT] = {left, update ? e->w : NULL, update ? e->state[0] : NULL,
+                                        update ? e->state[1] : NULL};
     struct lk_next next = {.ld = w->rows * LK_PANEL};
 
-    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++)
+    for (size_t i = 0; i < LK_NEXT; i++)
         if (flat[i])
             next.p[next.n++] = flat[i] + place_of(w, u);
     return next;
